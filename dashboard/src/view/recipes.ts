@@ -1,0 +1,39 @@
+import { base, type Key } from "../api";
+import { h, live } from "../dom";
+import { keys, usable } from "../state";
+import { recipe } from "./copy";
+
+/** url is the server's address without a slash at its end. */
+export const url: string = base.href.replace(/\/$/, "");
+
+/** quote puts text into single quotes for a shell. */
+function quote(text: string): string {
+  return "'" + text.replaceAll("'", `'\\''`) + "'";
+}
+
+/** publishLine is the curl line that publishes from a server. */
+export function publishLine(channel: string, data: string, event = ""): string {
+  const body = `{"channel":${JSON.stringify(channel)},${event ? `"event":${JSON.stringify(event)},` : ""}"data":${data}}`;
+  return `curl ${url}/v1/messages -H "Authorization: Bearer $FANFARE_SECRET_KEY" \\\n  -d ${quote(body)}`;
+}
+
+/** recipes are the lines to copy, with this app's publishable key in them. */
+export function recipes(): HTMLElement {
+  return live(h("div", { class: "recipes" }), () => {
+    const key: Key | undefined = usable(keys.value ?? []).find((k) => k.grants?.subscribe?.includes("*")) ?? usable(keys.value ?? [])[0];
+    const text = key?.key ?? "ffp_…";
+    const channel = key?.grants?.subscribe?.includes("*") ? "orders:42" : "public:news";
+    return [
+      recipe("Listen in a terminal", `curl -N ${quote(`${url}/v1/sse?channel=${channel}&key=${text}`)}`),
+      recipe(
+        "Publish from a server",
+        publishLine(channel, `{"hello":"world"}`),
+        "The demo app's secret key is in demo.env in the data folder: set -a; . fanfare-data/demo.env",
+      ),
+      recipe(
+        "Listen in a page",
+        `<script src="${url}/sdk/fanfare.js"></script>\n<script>\n  const ff = new Fanfare({ url: "${url}", key: "${text}" });\n  ff.subscribe("${channel}", m => console.log(m.data));\n</script>`,
+      ),
+    ];
+  });
+}
