@@ -3,6 +3,7 @@ package protocol
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"iter"
 	"unicode/utf8"
 )
@@ -57,18 +58,21 @@ type Command struct {
 // so that the answer can name it.
 func DecodeCommand(line []byte) (Command, error) {
 	var c Command
-	if !utf8.Valid(line) {
+	if !utf8.Valid(line) || !isObject(line) {
 		return c, NewError(CodeBadJSON)
 	}
 	if err := json.Unmarshal(line, &c); err != nil {
-		var ref struct {
-			Ref int64 `json:"ref"`
+		te, ok := errors.AsType[*json.UnmarshalTypeError](err)
+		if !ok {
+			return Command{}, NewError(CodeBadJSON)
 		}
-		_ = json.Unmarshal(line, &ref) // a ref beside a wrong member is still told
-		if te, ok := err.(*json.UnmarshalTypeError); ok && te.Field != "" {
-			return Command{Ref: max(ref.Ref, 0)}, Errorf(CodeBadRequest, "The member %q must not be a JSON %s.", te.Field, te.Value)
+		if te.Field == "ref" {
+			return Command{}, NewError(CodeRefInvalid)
 		}
-		return Command{}, NewError(CodeBadJSON)
+		if c.Ref < 0 || c.Ref > MaxRef { // decoding goes on behind a wrong member, so the ref is read
+			c.Ref = 0
+		}
+		return Command{Ref: c.Ref}, Errorf(CodeBadRequest, "The member %q must not be a JSON %s.", te.Field, te.Value)
 	}
 	if c.Ref < 0 || c.Ref > MaxRef {
 		c.Ref = 0
@@ -84,6 +88,13 @@ func DecodeCommand(line []byte) (Command, error) {
 		return c, nil
 	}
 	return c, NewError(CodeUnknownCommand)
+}
+
+// isObject reports whether line begins as a JSON object does; null would
+// otherwise decode into an empty Command.
+func isObject(line []byte) bool {
+	line = bytes.TrimLeft(line, " \t\r\n")
+	return len(line) > 0 && line[0] == '{'
 }
 
 // Lines yields the non-empty lines of a text frame: each is one JSON object.
