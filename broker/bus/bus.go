@@ -1,0 +1,202 @@
+package bus
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Options is how a bus is opened.
+type Options struct {
+	Dir    string       // the data folder; made with mode 0700 where it is missing
+	Name   string       // the node's name, the same at every start; default "fanfare"
+	Logger *slog.Logger // default: no log. Message contents never reach it
+}
+
+// Bus is this node's message server and its data folder. All methods may be
+// called concurrently. It lives from Open to Close; Close stops every feed and
+// watch.
+type Bus struct {
+	log     *slog.Logger
+	folder  *folder
+	server  *server.Server
+	feeds   *nats.Conn // what comes in for subscribers
+	pubs    *nats.Conn // what goes out
+	kv      *nats.Conn // buckets
+	js      jetstream.JetStream
+	applies chan struct{} // a token for each atomic batch under way
+
+	starting sync.WaitGroup // readers that are being made
+
+	mu      sync.Mutex
+	closed  bool // set once; nothing begins after it
+	readers map[reader]struct{}
+	dropped uint64 // by feeds that have ended
+}
+
+// reader is a feed or a watch.
+type reader interface {
+	stop()           // returns when its goroutine has ended; may be called again
+	dropped() uint64 // packets lost because its function was too slow
+}
+
+// Open locks the data folder, starts the message server in it and connects to
+// it. No port is opened. The error is one line that names the folder;
+// errors.Is finds ErrLocked and ErrDiskFull in it. ctx bounds the start only.
+func Open(ctx context.Context, o Options) (*Bus, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	f, err := openFolder(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	b := &Bus{
+		log:     o.Logger,
+		folder:  f,
+		applies: make(chan struct{}, maxApplies),
+		readers: make(map[reader]struct{}),
+	}
+	if err := b.start(ctx, cmp.Or(o.Name, "fanfare")); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
+}
+
+func (b *Bus) start(ctx context.Context, name string) (err error) {
+	if b.server, err = startServer(ctx, b.folder, name, b.log); err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		use  string
+		conn **nats.Conn
+	}{{"feed", &b.feeds}, {"publish", &b.pubs}, {"buckets", &b.kv}} {
+		if *c.conn, err = dial(b.server, c.use, b.log); err != nil {
+			return err
+		}
+	}
+	if b.js, err = jetstream.New(b.kv, jetstream.WithDefaultTimeout(10*time.Second)); err != nil {
+		return fmt.Errorf("connecting buckets to the message server: %w", err)
+	}
+	return nil
+}
+
+// Close stops all feeds and watches, shuts the server down and unlocks the
+// folder. It must not be called from the function of a feed or a watch. A
+// second Close does nothing.
+func (b *Bus) Close() error {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil
+	}
+	b.closed = true
+	b.mu.Unlock()
+	b.starting.Wait()
+
+	b.mu.Lock()
+	running := make([]reader, 0, len(b.readers))
+	for r := range b.readers {
+		running = append(running, r)
+	}
+	b.mu.Unlock()
+
+	for _, r := range running {
+		b.end(r)
+	}
+	for _, nc := range []*nats.Conn{b.feeds, b.pubs, b.kv} {
+		if nc != nil {
+			nc.Close()
+		}
+	}
+	if b.server != nil {
+		b.server.Shutdown()
+		b.server.WaitForShutdown()
+	}
+	if err := b.folder.close(); err != nil {
+		return fmt.Errorf("data folder %s: %w", b.folder.dir, err)
+	}
+	return nil
+}
+
+// Ready is nil when the server is healthy and all connections to it answer. It
+// waits for at most 2 seconds, or less where ctx says so.
+func (b *Bus) Ready(ctx context.Context) error {
+	b.mu.Lock()
+	closed := b.closed
+	b.mu.Unlock()
+	if closed {
+		return ErrClosed
+	}
+	if !b.server.JetStreamEnabled() {
+		return errors.New("the message server has stopped storing; see its log")
+	}
+	if h := b.server.Healthz(nil); h.StatusCode != 200 {
+		return fmt.Errorf("the message server is not healthy: %s", cmp.Or(h.Error, h.Status))
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	for _, nc := range []*nats.Conn{b.feeds, b.pubs, b.kv} {
+		if err := nc.FlushWithContext(ctx); err != nil {
+			return fmt.Errorf("the message server does not answer on %s: %w", nc.Opts.Name, err)
+		}
+	}
+	return nil
+}
+
+// Dropped counts the packets that the node's feeds have lost since Open,
+// because their function was slower than the traffic for too long.
+func (b *Bus) Dropped() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	n := b.dropped
+	for r := range b.readers {
+		n += r.dropped()
+	}
+	return n
+}
+
+// begin runs start and enters the reader that it makes, so that Close stops
+// it. Close waits for start to return before it cuts the connections: a
+// subscription that is cut while it is being made never reports its end.
+func (b *Bus) begin(start func() (reader, error)) (stop func(), err error) {
+	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		return nil, ErrClosed
+	}
+	b.starting.Add(1)
+	b.mu.Unlock()
+	defer b.starting.Done()
+
+	r, err := start()
+	if err != nil {
+		return nil, err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.readers[r] = struct{}{}
+	return func() { b.end(r) }, nil
+}
+
+// end stops r, with no lock held, and keeps its count.
+func (b *Bus) end(r reader) {
+	r.stop()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if _, ok := b.readers[r]; ok {
+		delete(b.readers, r)
+		b.dropped += r.dropped()
+	}
+}

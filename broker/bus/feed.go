@@ -1,0 +1,103 @@
+package bus
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/nats-io/nats.go"
+)
+
+// How far a feed may fall behind before it drops packets: half a minute of the
+// highest traffic a node is meant for.
+const (
+	feedMaxPackets = 1 << 21
+	feedMaxBytes   = 256 << 20
+)
+
+// Feed calls fn with every packet of every app on this node, one after the
+// other in one goroutine, in the order in which the server took them in. fn
+// must not block: while it does, packets queue up, and past 256 MiB they are
+// dropped, logged and counted (Dropped). A packet published after Feed has
+// returned is sure to be seen.
+//
+// stop ends it and returns when fn is not running any more. It must not be
+// called from fn. Close stops it too.
+func (b *Bus) Feed(fn func(Packet)) (stop func(), err error) {
+	return b.begin(func() (reader, error) {
+		f := &feed{fn: fn, log: b.log, ended: make(chan struct{})}
+		if f.sub, err = b.feeds.Subscribe(everyEphemeral, f.receive); err != nil {
+			return nil, classify("starting the feed", err)
+		}
+		f.sub.SetClosedHandler(func(string) { close(f.ended) })
+		ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+		defer cancel()
+		err = f.sub.SetPendingLimits(feedMaxPackets, feedMaxBytes)
+		if err == nil {
+			err = b.feeds.FlushWithContext(ctx) // the server knows the subscription now
+		}
+		if err != nil {
+			f.stop()
+			return nil, classify("starting the feed", err)
+		}
+		return f, nil
+	})
+}
+
+// feed is one running Feed. receive runs in its one goroutine, which belongs
+// to the connection; the rest may be called concurrently.
+type feed struct {
+	fn    func(Packet)
+	log   *slog.Logger
+	sub   *nats.Subscription
+	once  sync.Once
+	ended chan struct{} // closed when the goroutine has ended
+	lost  atomic.Uint64 // by slowness, as last read
+	alien atomic.Uint64 // packets that could not be read
+}
+
+func (f *feed) receive(m *nats.Msg) {
+	p, err := packetOf(m)
+	if err != nil {
+		// Only a fault in this server or a stranger on the bus makes these.
+		if f.alien.Add(1) == 1 {
+			f.log.Error("bus: a packet could not be read and was left out; further ones are not logged", "error", err)
+		}
+		return
+	}
+	f.fn(p)
+}
+
+func packetOf(m *nats.Msg) (Packet, error) {
+	app, token, hashed, err := parseSubject(m.Subject)
+	if err != nil {
+		return Packet{}, err
+	}
+	ch, err := channelOf(token, hashed, m.Data)
+	if err != nil {
+		return Packet{}, fmt.Errorf("app %s: %w", app, err)
+	}
+	p := Packet{App: app, Channel: ch, Body: m.Data}
+	if m.Header != nil {
+		p.From = m.Header.Get(headerFrom)
+	}
+	return p, nil
+}
+
+func (f *feed) dropped() uint64 {
+	if n, err := f.sub.Dropped(); err == nil { // an ended subscription has forgotten it
+		f.lost.Store(uint64(n))
+	}
+	return f.lost.Load() + f.alien.Load()
+}
+
+func (f *feed) stop() {
+	f.once.Do(func() {
+		f.dropped()
+		// The only errors are that it, or its connection, has ended already.
+		_ = f.sub.Unsubscribe()
+		<-f.ended
+	})
+}

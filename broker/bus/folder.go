@@ -1,0 +1,128 @@
+package bus
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/gofrs/flock"
+)
+
+// What a data folder holds beside the server's own files.
+const (
+	lockFile  = "lock"  // locked while a server uses the folder; never removed
+	modeFile  = "mode"  // one line: how the folder's streams were written
+	storeDir  = "nats"  // the streams
+	probeFile = "probe" // written and removed at start
+
+	// modeStandalone marks the folder of a server without a cluster. A cluster
+	// member would take its streams for orphans and delete them.
+	modeStandalone = "standalone"
+
+	// probeBytes is what must be writable for a start: about what the server
+	// writes before anything is published.
+	probeBytes = 256 << 10
+)
+
+// folder is a data folder that this process has locked. It is used by one
+// goroutine at a time, from openFolder to close.
+type folder struct {
+	dir  string
+	lock *flock.Flock
+}
+
+// openFolder makes dir (0700) where it is missing, locks it and checks that it
+// can be written to. The errors are one line each and name the folder.
+func openFolder(dir string) (*folder, error) {
+	if dir == "" {
+		return nil, errors.New("no data folder was given")
+	}
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("data folder %s: %w", dir, err)
+	}
+	if err := os.MkdirAll(filepath.Join(abs, storeDir), 0o700); err != nil {
+		return nil, folderError(abs, err)
+	}
+	lock := flock.New(filepath.Join(abs, lockFile), flock.SetFlag(os.O_CREATE|os.O_RDWR))
+	locked, err := lock.TryLock()
+	if err != nil {
+		return nil, folderError(abs, err)
+	}
+	if !locked {
+		return nil, fmt.Errorf("data folder %s: %w", abs, ErrLocked)
+	}
+	f := &folder{dir: abs, lock: lock}
+	if err := f.check(); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// check writes a probe, which finds a full disk before the server does, and
+// reads or makes the mode file.
+func (f *folder) check() error {
+	if err := f.probe(); err != nil {
+		return folderError(f.dir, err)
+	}
+	mode, err := os.ReadFile(filepath.Join(f.dir, modeFile))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		if err := f.write(modeFile, []byte(modeStandalone+"\n")); err != nil {
+			return folderError(f.dir, err)
+		}
+	case err != nil:
+		return folderError(f.dir, err)
+	case strings.TrimSpace(string(mode)) != modeStandalone:
+		return fmt.Errorf("data folder %s: it was written in the mode %q, and this server runs %s",
+			f.dir, strings.TrimSpace(string(mode)), modeStandalone)
+	}
+	return nil
+}
+
+func (f *folder) probe() error {
+	err := f.write(probeFile, make([]byte, probeBytes))
+	if rm := os.Remove(filepath.Join(f.dir, probeFile)); err == nil {
+		err = rm
+	}
+	return err
+}
+
+// write puts data on the disk under name, whole or not at all.
+func (f *folder) write(name string, data []byte) error {
+	tmp := filepath.Join(f.dir, name+".tmp")
+	defer os.Remove(tmp) // gone already where all went well
+	file, err := os.OpenFile(tmp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(data)
+	if err == nil {
+		err = file.Sync()
+	}
+	if err := errors.Join(err, file.Close()); err != nil {
+		return err
+	}
+	return os.Rename(tmp, filepath.Join(f.dir, name))
+}
+
+// store is the folder that the server keeps its streams in.
+func (f *folder) store() string {
+	return filepath.Join(f.dir, storeDir)
+}
+
+// close gives the lock back. The lock file stays, since removing it would let
+// two servers lock two files of that name.
+func (f *folder) close() error {
+	return f.lock.Close()
+}
+
+// folderError says in one line which folder cannot be used and why.
+func folderError(dir string, err error) error {
+	if isDiskFull(err) {
+		return fmt.Errorf("data folder %s: %w", dir, ErrDiskFull)
+	}
+	return fmt.Errorf("data folder %s cannot be used: %w", dir, err)
+}

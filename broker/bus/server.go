@@ -1,0 +1,114 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+)
+
+// MaxBody is the largest Packet.Body and the largest value of a bucket, in
+// bytes.
+const MaxBody = 4 << 20
+
+const (
+	headroom   = 64 << 10 // for a message's headers, above MaxBody
+	startLimit = 10 * time.Second
+)
+
+// startServer starts the embedded server over a folder that is locked already.
+// It opens no port: the only way in is dial.
+func startServer(ctx context.Context, f *folder, name string, log *slog.Logger) (*server.Server, error) {
+	s, err := server.NewServer(&server.Options{
+		ServerName:             name,
+		DontListen:             true,
+		NoSigs:                 true,
+		DisableJetStreamBanner: true,
+		MaxPayload:             MaxBody + headroom,
+		MaxControlLine:         4096,
+		JetStream:              true,
+		StoreDir:               f.store(),
+		JetStreamMaxMemory:     64 << 20, // no stream of ours is in memory
+		JetStreamMaxStore:      1 << 50,  // the disk is the limit, and is checked by itself
+		SyncAlways:             true,     // accounts and keys outlive a power cut
+	})
+	if err != nil {
+		return nil, fmt.Errorf("starting the message server: %w", err)
+	}
+	l := &serverLog{log: log}
+	s.SetLoggerV2(l, false, false, false)
+	s.Start()
+
+	wait := startLimit
+	if end, ok := ctx.Deadline(); ok {
+		wait = min(wait, time.Until(end))
+	}
+	ready := s.ReadyForConnections(wait)
+	if fatal := l.fatal.Load(); fatal != nil || !ready {
+		s.Shutdown()
+		s.WaitForShutdown()
+		if fatal == nil {
+			return nil, fmt.Errorf("starting the message server in %s: not ready within %v", f.dir, wait.Round(time.Millisecond))
+		}
+		return nil, folderError(f.dir, errors.New(*fatal))
+	}
+	return s, nil
+}
+
+// dial makes one in-process connection. Each use has a connection of its own,
+// since the server works for a connection in its read loop: a slow read of a
+// bucket must not hold up the feed.
+func dial(s *server.Server, use string, log *slog.Logger) (*nats.Conn, error) {
+	log = log.With("connection", use)
+	nc, err := nats.Connect("", nats.InProcessServer(s), nats.Name("fanfare "+use),
+		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.ReconnectJitter(0, 0),
+		nats.ReconnectBufSize(-1), // what cannot be sent now is an error now
+		nats.NoCallbacksAfterClientClose(),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			log.Warn("bus: connection to the message server was cut; packets may have been lost", "error", err)
+		}),
+		nats.ErrorHandler(func(_ *nats.Conn, sub *nats.Subscription, err error) {
+			if errors.Is(err, nats.ErrSlowConsumer) && sub != nil {
+				dropped, _ := sub.Dropped()
+				log.Warn("bus: reader too slow, packets were dropped", "dropped", dropped)
+				return
+			}
+			log.Warn("bus: connection", "error", err)
+		}))
+	if err != nil {
+		return nil, fmt.Errorf("connecting %s to the message server: %w", use, err)
+	}
+	return nc, nil
+}
+
+// serverLog carries the embedded server's log to slog. The server's notices
+// are our debug lines. Its traces, which hold payloads, are never switched on,
+// and are dropped here all the same.
+type serverLog struct {
+	log   *slog.Logger
+	fatal atomic.Pointer[string] // the first fatal line: why the server did not start
+}
+
+func (l *serverLog) line(level slog.Level, format string, v []any) {
+	if l.log.Enabled(context.Background(), level) {
+		l.log.Log(context.Background(), level, "bus: message server: "+fmt.Sprintf(format, v...))
+	}
+}
+
+func (l *serverLog) Noticef(format string, v ...any) { l.line(slog.LevelDebug, format, v) }
+func (l *serverLog) Warnf(format string, v ...any)   { l.line(slog.LevelWarn, format, v) }
+func (l *serverLog) Errorf(format string, v ...any)  { l.line(slog.LevelError, format, v) }
+func (l *serverLog) Debugf(format string, v ...any)  { l.line(slog.LevelDebug, format, v) }
+func (l *serverLog) Tracef(string, ...any)           {}
+
+// Fatalf does not end the process, unlike the server's own logger: Open
+// returns the line as its error.
+func (l *serverLog) Fatalf(format string, v ...any) {
+	text := fmt.Sprintf(format, v...)
+	l.fatal.CompareAndSwap(nil, &text)
+}
