@@ -48,6 +48,7 @@ func libraries() map[string][]string {
 		"github.com/coder/websocket":      {"broker/door/ws"},
 		"github.com/labstack/echo":        {"broker/api"},
 		"github.com/danielgtaylor/huma":   {"broker/api"},
+		"github.com/klauspost/compress":   {"broker/api"},
 		"github.com/golang-jwt/jwt":       {"broker/tenant"},
 		"github.com/MicahParks":           {"broker/tenant"},
 		"github.com/prometheus":           {"broker/stats"},
