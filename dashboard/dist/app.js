@@ -289,7 +289,7 @@ function row(k) {
     h("td", null, h("span", { class: "tag " + k.kind }, k.kind)),
     h("td", { class: "keytext" }, h("code", null, k.key ?? k.id + "…"), k.key ? copyButton("the key " + (k.name || k.id), () => k.key ?? "") : null),
     h("td", null, may(k)),
-    h("td", null, k.expires ? (over ? "over since " : "") + date(k.expires) : "revoked")
+    h("td", null, k.expires ? (over ? "over since " : "") + date(k.expires) : "no end set")
   );
 }
 function may(k) {
@@ -370,11 +370,16 @@ function publishLine(channel, data, event = "") {
   return `curl ${url}/v1/messages -H "Authorization: Bearer $FANFARE_SECRET_KEY" \\
   -d ${quote(body)}`;
 }
+var all = (k) => !!k?.grants?.subscribe?.includes("*");
+function lasting(list) {
+  const rank = (k) => (k.expires ? 2 : 0) + (all(k) ? 0 : 1);
+  return list.sort((a, b) => rank(a) - rank(b))[0];
+}
 function recipes() {
   return live(h("div", { class: "recipes" }), () => {
-    const key = usable(keys.value ?? []).find((k) => k.grants?.subscribe?.includes("*")) ?? usable(keys.value ?? [])[0];
+    const key = lasting(usable(keys.value ?? []));
     const text = key?.key ?? "ffp_…";
-    const channel = key?.grants?.subscribe?.includes("*") ? "orders:42" : "public:news";
+    const channel = all(key) ? "orders:42" : "public:news";
     return [
       recipe("Listen in a terminal", `curl -N ${quote(`${url}/v1/sse?channel=${channel}&key=${text}`)}`),
       recipe(
@@ -481,8 +486,8 @@ function log(feed) {
     "div",
     { class: "logbox" },
     live(list, () => {
-      const all = feed.messages.value;
-      if (all.length > 0) return all.map(entry);
+      const all2 = feed.messages.value;
+      if (all2.length > 0) return all2.map(entry);
       return h("li", { class: "empty" }, feed.channel.value ? "Nothing yet. Publish below, or from anywhere." : "Listen to a channel to see its messages arrive.");
     }),
     live(
@@ -558,7 +563,7 @@ function appList() {
   );
 }
 function appPage(app2, panel) {
-  const limit = (name, value, unit) => [h("dt", null, name), h("dd", null, value.toLocaleString(), " ", unit)];
+  const limit = (name, value, unit) => h("div", null, h("dt", null, name), h("dd", null, value.toLocaleString(), " ", unit));
   const l = app2.limits;
   return h(
     "div",

@@ -43,7 +43,7 @@ function appList(): HTMLElement {
 }
 
 function appPage(app: App, panel: Panel): HTMLElement {
-  const limit = (name: string, value: number, unit: string): Child => [h("dt", null, name), h("dd", null, value.toLocaleString(), " ", unit)];
+  const limit = (name: string, value: number, unit: string): Child => h("div", null, h("dt", null, name), h("dd", null, value.toLocaleString(), " ", unit));
   const l = app.limits;
   return h(
     "div",

@@ -30,7 +30,7 @@ function row(k: Key): Child {
     h("td", null, h("span", { class: "tag " + k.kind }, k.kind)),
     h("td", { class: "keytext" }, h("code", null, k.key ?? k.id + "…"), k.key ? copyButton("the key " + (k.name || k.id), () => k.key ?? "") : null),
     h("td", null, may(k)),
-    h("td", null, k.expires ? (over ? "over since " : "") + date(k.expires) : "revoked"),
+    h("td", null, k.expires ? (over ? "over since " : "") + date(k.expires) : "no end set"),
   );
 }
 

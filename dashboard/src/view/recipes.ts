@@ -17,12 +17,21 @@ export function publishLine(channel: string, data: string, event = ""): string {
   return `curl ${url}/v1/messages -H "Authorization: Bearer $FANFARE_SECRET_KEY" \\\n  -d ${quote(body)}`;
 }
 
+const all = (k?: Key): boolean => !!k?.grants?.subscribe?.includes("*");
+
+/** lasting is the key to show people: one without an end, one that may
+ * subscribe to everything, if there is such a one. */
+function lasting(list: Key[]): Key | undefined {
+  const rank = (k: Key): number => (k.expires ? 2 : 0) + (all(k) ? 0 : 1);
+  return list.sort((a, b) => rank(a) - rank(b))[0];
+}
+
 /** recipes are the lines to copy, with this app's publishable key in them. */
 export function recipes(): HTMLElement {
   return live(h("div", { class: "recipes" }), () => {
-    const key: Key | undefined = usable(keys.value ?? []).find((k) => k.grants?.subscribe?.includes("*")) ?? usable(keys.value ?? [])[0];
+    const key = lasting(usable(keys.value ?? []));
     const text = key?.key ?? "ffp_…";
-    const channel = key?.grants?.subscribe?.includes("*") ? "orders:42" : "public:news";
+    const channel = all(key) ? "orders:42" : "public:news";
     return [
       recipe("Listen in a terminal", `curl -N ${quote(`${url}/v1/sse?channel=${channel}&key=${text}`)}`),
       recipe(
