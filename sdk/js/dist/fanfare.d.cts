@@ -1,0 +1,194 @@
+/*! @fanfarehq/client 0.1.0 | Apache-2.0 | https://github.com/fanfarehq/fanfare */
+
+/** What a {@link FanfareError} knows besides its code, message and remedy. */
+export interface ErrorDetails {
+    /** The channel it is about. */
+    channel?: string | undefined;
+    /** When trying again makes sense, in milliseconds. */
+    retryAfter?: number | undefined;
+    /** What was thrown first. */
+    cause?: unknown;
+}
+/**
+ * The one kind of error that the client rejects with and reports.
+ *
+ * `code` is for programs and never changes. It is one of the server's codes (PROTOCOL.md, section 10) or the client's own:
+ * `closed`, `not_connected`, `no_answer`, `connection_lost`, `token_failed`, `options_invalid`.
+ */
+export declare class FanfareError extends Error {
+    readonly name: "FanfareError";
+    readonly code: string;
+    /** What to do first. */
+    readonly remedy: string;
+    readonly channel: string | undefined;
+    /** When trying again makes sense, in milliseconds. */
+    readonly retryAfter: number | undefined;
+    constructor(code: string, message: string, remedy: string, details?: ErrorDetails);
+}
+
+/**
+ * What the connection is doing.
+ *
+ * - `initialized`: nothing yet; the first connect, subscribe or publish begins it.
+ * - `connecting`: the first try is under way.
+ * - `connected`: messages flow.
+ * - `reconnecting`: the connection is lost or could not be made; it is tried again with back-off.
+ * - `suspended`: no connection for two minutes; it is tried every 30 seconds.
+ * - `closed`: the end, by close() or because coming back cannot help.
+ */
+export type State = "initialized" | "connecting" | "connected" | "reconnecting" | "suspended" | "closed";
+/** A step from one state to another; `error` says why, where something went wrong. */
+export interface StateChange {
+    readonly current: State;
+    readonly previous: State;
+    readonly error?: FanfareError | undefined;
+}
+/** A message of a channel. */
+export interface Message<T = unknown> {
+    readonly channel: string;
+    readonly id: string;
+    /** Where in the channel it stands; "" on an ephemeral channel. */
+    readonly position: string;
+    /** The position of the message before it. */
+    readonly previous: string;
+    /** The server's clock, Unix milliseconds. */
+    readonly time: number;
+    /** The event name that the publisher gave. */
+    readonly event?: string;
+    /** Who published it, if a client with a token for that user did. */
+    readonly user?: string;
+    readonly data: T;
+}
+/** The server's answer to a publish. */
+export interface Published {
+    readonly id: string;
+    readonly position: string;
+}
+/** What may be said about a message besides its data. */
+export interface PublishOptions {
+    /** A name for what the message is, 1 to 64 bytes. */
+    event?: string;
+    /** An id of your own, 1 to 64 characters of A-Z a-z 0-9 . _ : - */
+    id?: string;
+}
+/** Messages of a channel may be missing between two positions. */
+export interface Gap {
+    readonly channel: string;
+    readonly since: string;
+    readonly position: string;
+}
+/** A subscription that the server ended or did not restore. */
+export interface Ended {
+    readonly channel: string;
+    readonly error: FanfareError;
+}
+/** The events of a client and what their listeners get. */
+export interface Events {
+    /** The connection's state changed. */
+    state: StateChange;
+    /** Something failed that no promise tells of, a throwing handler for example. Without a listener it goes to the console. */
+    error: Error;
+    /** Messages may have been missed. */
+    gap: Gap;
+    /** The server ended a subscription. */
+    unsubscribed: Ended;
+}
+/** As much of a WebSocket as the client uses. */
+export interface SocketLike {
+    readonly readyState: number;
+    onopen: ((event: any) => void) | null;
+    onmessage: ((event: any) => void) | null;
+    onclose: ((event: any) => void) | null;
+    onerror: ((event: any) => void) | null;
+    send(data: string): void;
+    close(code?: number): void;
+}
+/** A WebSocket class: the browser's, Node's, or that of the package `ws`. */
+export type SocketClass = new (url: string, protocol: string) => SocketLike;
+/** As much of a Response as the client uses. */
+export interface ResponseLike {
+    readonly ok: boolean;
+    readonly status: number;
+    readonly type: string;
+    readonly headers: {
+        get(name: string): string | null;
+    };
+    readonly body: {
+        getReader(): {
+            read(): Promise<{
+                done: boolean;
+                value?: Uint8Array | undefined;
+            }>;
+        };
+    } | null;
+    json(): Promise<any>;
+}
+/** A fetch function: the browser's, Node's, or a stand-in. */
+export type Fetch = (url: string, init?: any) => Promise<ResponseLike>;
+/** Where the server is and what to reach it with. */
+export interface Place {
+    /** The server, such as `https://push.example.com`. Default: the server that this script or page came from. */
+    url?: string;
+    /** Default: the global one. Without any, server-sent events are used. */
+    WebSocket?: SocketClass;
+    /** Default: the global one. */
+    fetch?: Fetch;
+}
+/** Exactly one of key, token and getToken: who the client is. */
+export type Credential = {
+    /** A publishable key, `ffp_…`. Secret keys do not belong in pages. */
+    key: string;
+    token?: never;
+    getToken?: never;
+} | {
+    /** A token that is used until it expires; then the client closes. */
+    token: string;
+    key?: never;
+    getToken?: never;
+} | {
+    /** Gets a token from your server: called for each connect, and before the token expires. */
+    getToken: () => string | Promise<string>;
+    key?: never;
+    token?: never;
+};
+/** What a client is made with. */
+export type Options = Place & Credential;
+/** A handler's hold on a channel. */
+export interface Subscription {
+    readonly channel: string;
+    /** Whether messages still reach the handler: false after unsubscribe, close, or when the server ended it. */
+    readonly active: boolean;
+    /** Ends it at once. The promise is fulfilled when the server knows; it never rejects. */
+    unsubscribe(): Promise<void>;
+}
+
+/**
+ * A client of a Fanfare server. It connects by itself with the first subscribe or publish, comes back by itself when the
+ * connection breaks, and restores its subscriptions. A page may have several. Its life ends with close.
+ */
+export declare class Fanfare {
+    #private;
+    /** The class of all errors, for pages that load the client by a script tag. */
+    static readonly Error: typeof FanfareError;
+    /** Opens nothing yet. Throws a FanfareError where the options make no sense. */
+    constructor(options: Options);
+    get state(): State;
+    /** Connects now. Fulfilled when connected; rejected only if the client closes. */
+    connect(): Promise<void>;
+    /**
+     * Calls handler with each message of the channel, until unsubscribed. Fulfilled when the server has answered; while
+     * there is no connection it waits. The channel is subscribed to once, however many handlers it has.
+     */
+    subscribe<T = unknown>(channel: string, handler: (message: Message<T>) => unknown): Promise<Subscription>;
+    /**
+     * Publishes data, any JSON value. Fulfilled when the server has taken it. While there is no connection it waits for
+     * one, at most 10 s; after `connection_lost` and `no_answer` the message may or may not have gone out.
+     */
+    publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published>;
+    /** Listens to an event. The function that comes back ends that. */
+    on<K extends keyof Events>(event: K, listener: (value: Events[K]) => void): () => void;
+    /** Ends listening; without a listener, that of all to the event. */
+    off<K extends keyof Events>(event: K, listener?: (value: Events[K]) => void): void;
+    /** Ends the client for good: no timer, listener or connection of it is left. */
+    close(): void;
+}

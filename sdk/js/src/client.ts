@@ -1,0 +1,208 @@
+import { address } from "./address.ts";
+import { Channel, type Waiter } from "./channel.ts";
+import { Connection } from "./connection.ts";
+import { Emitter, report, run } from "./emitter.ts";
+import { FanfareError } from "./error.ts";
+import { errorOf, type Frame } from "./frame.ts";
+import { checkChannel } from "./name.ts";
+import type { Answer } from "./request.ts";
+import type { Events, Message, Options, Published, PublishOptions, State, StateChange, Subscription } from "./types.ts";
+
+/**
+ * A client of a Fanfare server. It connects by itself with the first subscribe or publish, comes back by itself when the
+ * connection breaks, and restores its subscriptions. A page may have several. Its life ends with close.
+ */
+export class Fanfare {
+  /** The class of all errors, for pages that load the client by a script tag. */
+  static readonly Error: typeof FanfareError = FanfareError;
+
+  readonly #emitter = new Emitter<Events>(report);
+  readonly #channels = new Map<string, Channel>();
+  readonly #connection: Connection;
+  #waiting: Waiter[] = [];
+
+  /** Opens nothing yet. Throws a FanfareError where the options make no sense. */
+  constructor(options: Options) {
+    const { url, key, token, getToken, fetch = (url, init) => globalThis.fetch(url, init) } = options;
+    if ([key, token, getToken].filter(Boolean).length !== 1) {
+      throw new FanfareError("options_invalid", "The client needs one of key, token and getToken.", 'Give key: "ffp_…", or getToken: a function that gets a token from your server.');
+    }
+    this.#connection = new Connection(
+      {
+        base: address(url),
+        socketClass: options.WebSocket ?? globalThis.WebSocket,
+        fetch,
+        credential: key ? { key } : token ? { token } : undefined,
+        getToken,
+      },
+      {
+        state: (change) => this.#changed(change),
+        greeted: () => this.#channels.forEach((channel) => this.#join(channel)),
+        frame: (frame) => this.#received(frame),
+        failed: (error) => this.#failed(error),
+      },
+    );
+  }
+
+  get state(): State {
+    return this.#connection.state;
+  }
+
+  /** Connects now. Fulfilled when connected; rejected only if the client closes. */
+  async connect(): Promise<void> {
+    this.#start();
+    if (this.state !== "connected") await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  /**
+   * Calls handler with each message of the channel, until unsubscribed. Fulfilled when the server has answered; while
+   * there is no connection it waits. The channel is subscribed to once, however many handlers it has.
+   */
+  async subscribe<T = unknown>(channel: string, handler: (message: Message<T>) => unknown): Promise<Subscription> {
+    checkChannel(channel);
+    if (typeof handler !== "function") throw new FanfareError("options_invalid", "The handler is not a function.", "Give subscribe a channel and a function.");
+    this.#start();
+    let entry = this.#channels.get(channel);
+    if (!entry) {
+      entry = new Channel(channel);
+      this.#channels.set(channel, entry);
+      this.#join(entry);
+    }
+    const { holders, live, waiting } = entry;
+    const holder = { handler };
+    holders.add(holder);
+    if (!live) await new Promise<void>((resolve, reject) => waiting.push({ resolve, reject }));
+    const leave = (): Promise<void> => this.#leave(entry, holder);
+    return {
+      channel,
+      get active() {
+        return holders.has(holder);
+      },
+      unsubscribe: leave,
+    };
+  }
+
+  /**
+   * Publishes data, any JSON value. Fulfilled when the server has taken it. While there is no connection it waits for
+   * one, at most 10 s; after `connection_lost` and `no_answer` the message may or may not have gone out.
+   */
+  async publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
+    checkChannel(channel);
+    const text = JSON.stringify(data) as string | undefined; // as it is now, however long it waits
+    const command = { type: "publish", channel, data: text && JSON.parse(text), event: options.event, id: options.id };
+    this.#start();
+    return new Promise((resolve, reject) => {
+      this.#connection.ask(command, (answer) => (answer instanceof FanfareError ? reject(answer) : resolve({ id: answer.id!, position: answer.position! })), true);
+    });
+  }
+
+  /** Listens to an event. The function that comes back ends that. */
+  on<K extends keyof Events>(event: K, listener: (value: Events[K]) => void): () => void {
+    this.#emitter.on(event, listener);
+    return () => this.#emitter.off(event, listener);
+  }
+
+  /** Ends listening; without a listener, that of all to the event. */
+  off<K extends keyof Events>(event: K, listener?: (value: Events[K]) => void): void {
+    this.#emitter.off(event, listener);
+  }
+
+  /** Ends the client for good: no timer, listener or connection of it is left. */
+  close(): void {
+    this.#connection.close();
+  }
+
+  #start(): void {
+    const { state, error } = this.#connection;
+    if (state === "closed") throw error ?? new FanfareError("closed", "The client is closed.", "Make a new Fanfare.");
+    this.#connection.start();
+  }
+
+  #changed(change: StateChange): void {
+    const { current, error } = change;
+    if (current !== "connected") for (const channel of this.#channels.values()) channel.live = false;
+    if (current === "closed") {
+      const reason = error ?? new FanfareError("closed", "The client was closed.", "Make a new Fanfare.");
+      const waiting = [...this.#channels.values()].flatMap((channel) => channel.end());
+      for (const waiter of this.#take().concat(waiting)) waiter.reject(reason);
+      this.#channels.clear();
+    }
+    if (current === "connected") for (const waiter of this.#take()) waiter.resolve();
+    this.#emitter.emit("state", change);
+  }
+
+  #take(): Waiter[] {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    return waiting;
+  }
+
+  #join(channel: Channel): void {
+    if (!this.#connection.greeted) return; // greeted joins all
+    const turn = ++channel.turn;
+    const since = channel.position;
+    this.#connection.ask({ type: "subscribe", channel: channel.name, ...(since && { since }) }, (answer) => {
+      if (turn === channel.turn) this.#joined(channel, since, answer);
+    });
+  }
+
+  #joined(channel: Channel, since: string, answer: Answer): void {
+    if (answer instanceof FanfareError) {
+      const { code, retryAfter } = answer;
+      if (code === "connection_lost" || code === "closed") return;
+      if (retryAfter) return channel.retry.set(retryAfter, () => this.#join(channel));
+      if (code === "position_invalid" && since) {
+        channel.position = "";
+        this.#emitter.emit("gap", { channel: channel.name, since, position: "" });
+        return this.#join(channel);
+      }
+      if (code !== "already_subscribed") return this.#end(channel, answer);
+    } else if (!answer.recovered) {
+      const position = answer.position ?? "";
+      if (since && position !== since) this.#emitter.emit("gap", { channel: channel.name, since, position });
+      channel.position = position;
+    }
+    channel.live = true;
+    for (const waiter of channel.waiting.splice(0)) waiter.resolve();
+  }
+
+  async #leave(channel: Channel, holder: { handler: unknown }): Promise<void> {
+    const { name, holders } = channel;
+    if (!holders.delete(holder as never) || holders.size) return;
+    channel.end();
+    this.#channels.delete(name);
+    if (this.#connection.greeted) await new Promise<void>((resolve) => this.#connection.ask({ type: "unsubscribe", channel: name }, () => resolve()));
+  }
+
+  /** The server ended a subscription, or would not begin it. */
+  #end(channel: Channel, error: FanfareError): void {
+    const { name, holders, waiting } = channel;
+    const lived = holders.size > waiting.length;
+    this.#channels.delete(name);
+    for (const waiter of channel.end()) waiter.reject(error);
+    if (lived) this.#emitter.emit("unsubscribed", { channel: name, error });
+  }
+
+  #received(frame: Frame): void {
+    const channel = this.#channels.get(frame.channel ?? "");
+    if (frame.type === "message" && channel) this.#deliver(channel, frame);
+    else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
+    else if (frame.type === "error") this.#failed(errorOf(frame));
+  }
+
+  #deliver(channel: Channel, frame: Frame): void {
+    const { type: _, ...message } = frame;
+    const { position = "", previous = "" } = frame;
+    const since = channel.position;
+    if (position) channel.position = position;
+    if (since && previous && previous !== since) this.#emitter.emit("gap", { channel: channel.name, since, position: previous });
+    for (const holder of [...channel.holders]) {
+      if (channel.holders.has(holder)) run(holder.handler, message as unknown as Message, (error) => this.#failed(error));
+    }
+  }
+
+  #failed(error: unknown): void {
+    const wrapped = error instanceof Error ? error : new Error(String(error));
+    if (!this.#emitter.emit("error", wrapped)) report(error);
+  }
+}

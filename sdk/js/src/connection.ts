@@ -1,0 +1,394 @@
+import { Backoff, longestWait } from "./backoff.ts";
+import { FanfareError } from "./error.ts";
+import { errorOf, type Command, type Frame } from "./frame.ts";
+import { bytes } from "./name.ts";
+import { Requests, type Answer, type Request } from "./request.ts";
+import { SocketTransport } from "./socket.ts";
+import { StreamTransport } from "./stream.ts";
+import { Timer } from "./timer.ts";
+import type { Fetch, SocketClass, State, StateChange } from "./types.ts";
+import { Wakeup } from "./wakeup.ts";
+
+declare const VERSION: string; // package.json's, by the build
+
+// In milliseconds.
+const attemptTime = 15_000; // for a token, and again from there to welcome
+const probeTime = 5_000; // for an answer to our own ping
+const grace = 10_000; // after ping_interval (clause 5.3)
+const steady = 10_000; // a connection that lived so long resets the back-off
+const suspendTime = 120_000;
+const firstUpgrade = 30_000; // from server-sent events back to WebSocket
+const lastUpgrade = 600_000;
+const overlap = 5_000; // that the old connection is read beside the new one
+
+/** What a connection is made with. */
+export interface Settings {
+  readonly base: string;
+  readonly socketClass: SocketClass | undefined;
+  readonly fetch: Fetch;
+  /** The hello's key or token; undefined where getToken gives it. */
+  readonly credential: { key: string } | { token: string } | undefined;
+  readonly getToken: (() => string | Promise<string>) | undefined;
+}
+
+/** What a connection tells. */
+export interface ConnectionEvents {
+  state(change: StateChange): void;
+  /** Hello is out: subscribes may follow it (clause 2.5). */
+  greeted(): void;
+  /** A frame that answers no command. */
+  frame(frame: Frame): void;
+  failed(error: unknown): void;
+}
+
+type Line = SocketTransport | StreamTransport;
+
+/**
+ * The connection to a server, over all the transports that carry it in turn: connects, says hello, watches for life,
+ * renews the token, comes back. It begins with start and ends with close; there is no way back from closed.
+ */
+export class Connection {
+  state: State = "initialized";
+  /** Why it closed. */
+  error: FanfareError | undefined;
+
+  readonly #settings: Settings;
+  readonly #events: ConnectionEvents;
+  readonly #requests = new Requests();
+  readonly #backoff = new Backoff();
+  readonly #wakeup = new Wakeup(() => this.#awake(), () => this.#probe());
+
+  /** In use, or being opened. */
+  #line: Line | undefined;
+  /** A WebSocket that is tried beside server-sent events. */
+  #spare: Line | undefined;
+  /** What the spare took over from, read for a moment longer. */
+  #old: Line | undefined;
+  #seen = new Set<string>();
+
+  #hello: Command | undefined;
+  #greeted = false;
+  #welcomed = 0; // when, 0 = not yet
+  #farewell: Frame | undefined;
+  #attempt = 0;
+  #blocked = 0; // times that WebSocket failed while HTTP worked
+  #down = 0; // since when
+  #heard = 0; // when
+  #silence = 0; // longest allowed
+  #skew = 0; // server's clock − ours
+  #maxFrame = Infinity;
+  #upgradeWait = firstUpgrade;
+
+  readonly #retry = new Timer();
+  readonly #watch = new Timer();
+  readonly #ping = new Timer();
+  readonly #refresh = new Timer();
+  readonly #upgrade = new Timer();
+  readonly #retire = new Timer();
+
+  constructor(settings: Settings, events: ConnectionEvents) {
+    this.#settings = settings;
+    this.#events = events;
+  }
+
+  /** Whether subscribes may be sent. */
+  get greeted(): boolean {
+    return this.#greeted;
+  }
+
+  start(): void {
+    if (this.state !== "initialized") return;
+    this.#wakeup.start();
+    this.#down = Date.now();
+    void this.#try();
+    this.#become("connecting");
+  }
+
+  /** Ends it for good. */
+  close(error?: FanfareError): void {
+    if (this.state === "closed") return;
+    this.error = error;
+    this.#attempt++;
+    this.#wakeup.stop();
+    this.#drop();
+    this.#retry.clear();
+    this.#become("closed", error);
+    this.#requests.end(closedError(error));
+  }
+
+  /** Sends a command and calls done with its answer. A patient one waits up to 10 s for the connection. */
+  ask(command: Command, done: (answer: Answer) => void, patient = false): void {
+    if (this.state === "closed") return done(closedError(this.error));
+    const request = this.#requests.add(command, done, patient);
+    if (this.state === "connected" || !patient) this.#send(request);
+  }
+
+  #send(request: Request): void {
+    if (bytes(JSON.stringify(request.command)) > this.#maxFrame) {
+      // The server would end the connection, and for good (clause 2.6).
+      return request.finish(new FanfareError("message_too_large", "The message is larger than this app allows.", "Send a reference to the data instead, or raise the app's message_bytes limit."));
+    }
+    request.sent();
+    this.#line?.send(request.command);
+  }
+
+  async #try(): Promise<void> {
+    const attempt = ++this.#attempt;
+    this.#watch.set(attemptTime, () => this.#lost(1006, noAnswer("The server did not answer.")));
+    try {
+      this.#hello = await this.#greeting();
+    } catch (error) {
+      if (attempt === this.#attempt) this.#lost(1006, error as FanfareError);
+      return;
+    }
+    if (attempt !== this.#attempt) return;
+    this.#watch.set(attemptTime, () => this.#lost(1006, noAnswer("The server did not answer.")));
+    this.#line = this.#dial(this.#blocked < 2 ? this.#settings.socketClass : undefined);
+    this.#line.start();
+  }
+
+  async #greeting(): Promise<Command> {
+    const { credential } = this.#settings;
+    return { type: "hello", ...(credential ?? { token: await this.#token() }), client: "fanfare-js/" + VERSION };
+  }
+
+  async #token(): Promise<string> {
+    try {
+      const token = await this.#settings.getToken!();
+      if (typeof token === "string" && token) return token;
+    } catch (cause) {
+      throw new FanfareError("token_failed", `getToken failed: ${cause}`, "See the cause; getToken is called again with the next try.", { cause });
+    }
+    throw new FanfareError("token_failed", "getToken gave no token.", "Return the token's text, or a promise of it.");
+  }
+
+  #dial(socketClass: SocketClass | undefined): Line {
+    const { base, fetch } = this.#settings;
+    const events = {
+      open: () => this.#opened(line),
+      alive: () => {
+        if (line === this.#line) this.#heard = Date.now();
+      },
+      frame: (frame: Frame) => this.#received(line, frame),
+      closed: (code: number, reason: string) => this.#ended(line, code, reason),
+    };
+    const line: Line = socketClass ? new SocketTransport(socketClass, base, events) : new StreamTransport(fetch, base, events);
+    return line;
+  }
+
+  #opened(line: Line): void {
+    line.send(this.#hello!);
+    if (line !== this.#line) return;
+    this.#greeted = true;
+    this.#events.greeted();
+  }
+
+  #received(line: Line, frame: Frame): void {
+    switch (frame.type) {
+      case "ping":
+        return line.send({ type: "pong", ...(frame.ref && { ref: frame.ref }) });
+      case "welcome":
+        return this.#welcome(line, frame);
+      case "close":
+        if (line === this.#line) this.#farewell = frame;
+        return;
+      case "message":
+        if (this.#old) {
+          const id = frame.channel + "\n" + frame.id;
+          if (this.#seen.has(id)) return;
+          this.#seen.add(id);
+        }
+    }
+    if (!frame.ref) this.#events.frame(frame);
+    else this.#requests.answer(frame);
+  }
+
+  #welcome(line: Line, frame: Frame): void {
+    const now = Date.now();
+    if (line === this.#spare) this.#takeOver(line);
+    if (line.socket) {
+      this.#blocked = 0;
+      this.#upgradeWait = firstUpgrade;
+    } else if (this.#settings.socketClass) this.#upgradeLater();
+    this.#welcomed = this.#heard = now;
+    this.#down = 0;
+    this.#maxFrame = line.socket && frame.max_data ? frame.max_data + 4096 : Infinity;
+    this.#silence = (frame.ping_interval ?? 25) * 1000 + grace;
+    this.#skew = frame.time ? frame.time - now : 0;
+    this.#listen();
+    this.#renewBefore(frame.expires);
+    for (const request of this.#requests.unsent()) this.#send(request);
+    this.#become("connected");
+  }
+
+  /** Looks whether anything came for too long (clause 5.3). One timer, however many messages. */
+  #listen(): void {
+    const left = this.#heard + this.#silence - Date.now();
+    if (left > 0) this.#watch.set(left, () => this.#listen());
+    else if (this.#line instanceof StreamTransport && this.#line.quiet) this.#watch.set(this.#silence, () => this.#listen());
+    else this.#lost(1006, noAnswer("Nothing came from the server any more."));
+  }
+
+  #awake(): void {
+    if (this.#retry.pending) {
+      this.#retry.clear();
+      void this.#try();
+    } else this.#probe();
+  }
+
+  /** Asks for a sign of life (clause 5.2). Server-sent events have no way to ask. */
+  #probe(): void {
+    if (!this.#welcomed) return;
+    if (this.#line!.socket) {
+      const heard = (this.#heard -= 1); // so that a sign within this very millisecond shows
+      this.#line!.send({ type: "ping" });
+      this.#ping.set(probeTime, () => {
+        if (heard === this.#heard) this.#lost(1006, noAnswer("The server did not answer a ping."));
+      });
+    } else this.#listen();
+  }
+
+  #renewBefore(expires: number | undefined): void {
+    if (!expires || !this.#settings.getToken) return;
+    const life = expires * 1000 - this.#skew - Date.now();
+    // A minute early, or at four fifths of a short life.
+    this.#refresh.set(Math.max(life * 0.8, life - 60_000, 500), () => void this.#renew());
+  }
+
+  async #renew(): Promise<void> {
+    const line = this.#line;
+    const again = (error: unknown): void => {
+      if (line !== this.#line) return;
+      this.#refresh.set(grace, () => void this.#renew());
+      this.#events.failed(error);
+    };
+    try {
+      const token = await this.#token();
+      if (line !== this.#line) return;
+      this.ask({ type: "auth", token }, (answer) => {
+        if (!(answer instanceof FanfareError)) this.#renewBefore(answer.expires);
+        else if (answer.code !== "connection_lost" && answer.code !== "closed") again(answer);
+      });
+    } catch (error) {
+      again(error);
+    }
+  }
+
+  #ended(line: Line, code: number, reason: string): void {
+    if (line === this.#old) this.#retired();
+    if (line === this.#spare) {
+      this.#spare = undefined;
+      this.#upgradeLater();
+    }
+    if (line !== this.#line) return;
+    const frame = this.#farewell;
+    const known = frame?.code ? errorOf(frame) : reason && code >= 4000 ? new FanfareError(reason, `The server closed the connection: ${reason}.`, "See the code in PROTOCOL.md, section 10.") : connectionLost();
+    this.#lost(frame?.close ?? code, known);
+  }
+
+  /** What clauses 6.4 to 6.6 say is done after a connection, or a try to get one, ended. */
+  #lost(code: number, error: FanfareError): void {
+    const { welcomed, line } = { welcomed: this.#welcomed, line: this.#line };
+    const now = Date.now();
+    this.#attempt++;
+    this.#drop();
+    if ((code >= 4300 && code < 4500) || (error.code === "token_expired" && !this.#settings.getToken)) return this.close(error);
+    if (line && !welcomed && code < 4000) {
+      if (line.socket) void this.#count();
+      else this.#blocked = 1; // HTTP fails as well: WebSocket's turn
+    }
+    if (welcomed && now - welcomed >= steady) this.#backoff.reset();
+    this.#down ||= now;
+    const suspended = now - this.#down >= suspendTime;
+    const atOnce = welcomed && code >= 4200 && code < 4300;
+    const wait = atOnce ? 0 : suspended ? longestWait : this.#backoff.next();
+    this.#retry.set(Math.max(wait, error.retryAfter ?? 0), () => void this.#try());
+    this.#become(suspended ? "suspended" : "reconnecting", error);
+  }
+
+  /** Counts a WebSocket that failed, if HTTP works at the same time. */
+  async #count(): Promise<void> {
+    const { base, fetch } = this.#settings;
+    try {
+      const response = await fetch(base + "/livez", { mode: "no-cors", cache: "no-store" });
+      if (response.ok || response.type === "opaque") this.#blocked++;
+    } catch {
+      // The server is away as a whole.
+    }
+  }
+
+  #upgradeLater(): void {
+    this.#upgrade.set(this.#upgradeWait, () => void this.#tryUpgrade());
+    this.#upgradeWait = Math.min(this.#upgradeWait * 2, lastUpgrade);
+  }
+
+  async #tryUpgrade(): Promise<void> {
+    const line = this.#line;
+    try {
+      this.#hello = await this.#greeting();
+    } catch (error) {
+      if (line === this.#line) this.#upgradeLater();
+      return;
+    }
+    if (line !== this.#line) return;
+    this.#spare = this.#dial(this.#settings.socketClass);
+    this.#upgrade.set(attemptTime, () => {
+      this.#spare?.close();
+      this.#spare = undefined;
+      this.#upgradeLater();
+    });
+    this.#spare.start();
+  }
+
+  /** Puts the spare in place of server-sent events, and reads those a moment longer so that nothing falls between. */
+  #takeOver(line: Line): void {
+    this.#upgrade.clear();
+    this.#refresh.clear();
+    this.#spare = undefined;
+    this.#old = this.#line;
+    this.#line = line;
+    this.#retire.set(overlap, () => this.#retired());
+    this.#events.greeted();
+  }
+
+  #retired(): void {
+    this.#retire.clear();
+    this.#old?.close();
+    this.#old = undefined;
+    this.#seen.clear();
+  }
+
+  /** Lets go of every transport and of all timers that belong to them. */
+  #drop(): void {
+    this.#retired();
+    this.#line?.close();
+    this.#spare?.close();
+    this.#line = this.#spare = this.#farewell = undefined;
+    this.#welcomed = 0;
+    this.#greeted = false;
+    this.#watch.clear();
+    this.#ping.clear();
+    this.#refresh.clear();
+    this.#upgrade.clear();
+    this.#requests.lose(connectionLost());
+  }
+
+  #become(current: State, error?: FanfareError): void {
+    const previous = this.state;
+    if (current === previous) return;
+    this.state = current;
+    this.#events.state({ current, previous, error });
+  }
+}
+
+function connectionLost(): FanfareError {
+  return new FanfareError("connection_lost", "The connection broke.", "The client comes back by itself; a message that was under way may or may not have gone out.");
+}
+
+function noAnswer(message: string): FanfareError {
+  return new FanfareError("no_answer", message, "Check the server and the network; the client tries again by itself.");
+}
+
+function closedError(cause?: FanfareError): FanfareError {
+  return cause ?? new FanfareError("closed", "The client is closed.", "Make a new Fanfare.");
+}
