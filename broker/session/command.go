@@ -1,0 +1,242 @@
+package session
+
+import (
+	"context"
+	"time"
+
+	"github.com/fanfarehq/fanfare/broker/hub"
+	"github.com/fanfarehq/fanfare/broker/tenant"
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+)
+
+// hello reads frames until the client has said who it is, and carries out
+// the commands that came in the same frame behind it.
+func (s *Session) hello(ctx context.Context, timeout *time.Timer) error {
+	for {
+		frame, err := s.sock.Read(ctx, helloLimit)
+		if err != nil {
+			return err
+		}
+		s.heard.Store(time.Now().UnixNano())
+		for line := range protocol.Lines(frame) {
+			c, err := protocol.DecodeCommand(line)
+			switch {
+			case s.who == nil && (err != nil || c.Type != protocol.TypeHello):
+				return protocol.NewError(protocol.CodeHelloExpected)
+			case err != nil:
+				s.wrong++
+				s.refuse(c, err)
+			case s.who == nil:
+				if err := s.greet(ctx, c); err != nil {
+					return err
+				}
+				timeout.Stop()
+			default:
+				s.do(ctx, c)
+			}
+		}
+		if s.who != nil {
+			return nil
+		}
+	}
+}
+
+func (s *Session) greet(ctx context.Context, c protocol.Command) error {
+	credential := c.Token
+	if credential == "" {
+		credential = c.Key
+	}
+	if credential == "" {
+		return protocol.NewError(protocol.CodeCredentialMissing)
+	}
+	who, err := s.set.o.Auth.Authenticate(ctx, credential, s.origin)
+	if err != nil {
+		return protocol.AsError(err)
+	}
+	if err := s.authorise(who); err != nil {
+		return protocol.AsError(err)
+	}
+	s.reply(s.welcome(c.Ref))
+	s.set.o.Log.Debug("session began", "session", s.id, "app", who.App, "client", clip(c.Client, 64))
+	return nil
+}
+
+// authorise makes the session who's.
+func (s *Session) authorise(who *tenant.Principal) error {
+	if who.App == "" {
+		return protocol.Errorf(protocol.CodeKeyKind, "An account token opens no channels: a publishable key (ffp_), a secret key (ffs_) or a token is needed.")
+	}
+	release, err := who.Connect()
+	if err != nil {
+		return err
+	}
+	s.who, s.release, s.meter = who, release, tenant.NewMeter(who.Limits())
+	s.watchExpiry()
+	return nil
+}
+
+// watchExpiry ends the session when its credential does.
+func (s *Session) watchExpiry() {
+	if s.expiry != nil {
+		s.expiry.Stop()
+		s.expiry = nil
+	}
+	if !s.who.Expires.IsZero() {
+		code := protocol.CodeTokenExpired
+		if s.who.Kind != tenant.KindToken {
+			code = protocol.CodeKeyExpired
+		}
+		s.expiry = time.AfterFunc(time.Until(s.who.Expires), func() { s.End(protocol.NewError(code)) })
+	}
+}
+
+func (s *Session) welcome(ref int64) protocol.Reply {
+	limits := s.who.Limits()
+	return protocol.Reply{
+		Type:         protocol.TypeWelcome,
+		Ref:          ref,
+		Session:      s.id,
+		User:         s.who.User,
+		Time:         time.Now().UnixMilli(),
+		PingInterval: int(s.pingInterval() / time.Second),
+		Expires:      s.expires(),
+		MaxData:      limits.MessageBytes,
+		MaxChannels:  limits.ChannelsPerConnection,
+	}
+}
+
+func (s *Session) expires() int64 {
+	if s.who.Expires.IsZero() {
+		return 0
+	}
+	return s.who.Expires.Unix()
+}
+
+// do carries out one command of an authorised client.
+func (s *Session) do(ctx context.Context, c protocol.Command) {
+	var err error
+	switch c.Type {
+	case protocol.TypeHello:
+		err = protocol.NewError(protocol.CodeHelloRepeated)
+	case protocol.TypeSubscribe:
+		err = s.subscribe(c, c.Ref != 0)
+	case protocol.TypeUnsubscribe:
+		err = s.unsubscribe(c)
+	case protocol.TypePublish:
+		err = s.publish(ctx, c)
+	case protocol.TypeAuth:
+		err = s.auth(ctx, c)
+	case protocol.TypePing:
+		s.reply(protocol.Reply{Type: protocol.TypePong, Ref: c.Ref})
+	case protocol.TypePong: // having been heard is all it is for
+	}
+	if err != nil {
+		s.refuse(c, err)
+	}
+}
+
+// subscribe begins a subscription; tell says whether success is told.
+func (s *Session) subscribe(c protocol.Command, tell bool) error {
+	ch := c.Channel
+	if s.subs[ch] != nil {
+		return protocol.NewError(protocol.CodeAlreadySubscribed)
+	}
+	if err := s.who.May(protocol.Subscribe, ch); err != nil {
+		return err
+	}
+	if c.Since != "" {
+		if _, _, err := c.Since.Parse(); err != nil {
+			return err
+		}
+	}
+	if most := s.who.Limits().ChannelsPerConnection; len(s.subs) >= most {
+		return protocol.Errorf(protocol.CodeChannelLimit, "The connection has %d channels; this app's channels_per_connection limit is %d.", len(s.subs), most)
+	}
+	if err := s.meter.AllowSubscribe(); err != nil {
+		return err
+	}
+	sub := &subscription{out: s.out, session: s.id}
+	s.subs[ch] = sub
+	position := s.set.o.Hub.Subscribe(s.who.App, ch, sub)
+	answer := protocol.Reply{Type: protocol.TypeSubscribed, Ref: c.Ref, Channel: ch, Position: &position}
+	if c.Since != "" {
+		recovered := c.Since == position // ephemeral channels have no past to send
+		answer.Recovered = &recovered
+	}
+	if tell {
+		sub.start(encode(answer))
+	} else {
+		sub.start(nil)
+	}
+	return nil
+}
+
+func (s *Session) unsubscribe(c protocol.Command) error {
+	sub := s.subs[c.Channel]
+	if sub == nil {
+		return protocol.NewError(protocol.CodeNotSubscribed)
+	}
+	var answer *hub.Frame
+	if c.Ref != 0 {
+		answer = encode(protocol.Reply{Type: protocol.TypeUnsubscribed, Ref: c.Ref, Channel: c.Channel})
+	}
+	s.drop(c.Channel, sub, answer)
+	return nil
+}
+
+func (s *Session) drop(ch protocol.Channel, sub *subscription, answer *hub.Frame) {
+	delete(s.subs, ch)
+	s.set.o.Hub.Unsubscribe(s.who.App, ch, sub)
+	sub.stop(answer)
+}
+
+func (s *Session) publish(ctx context.Context, c protocol.Command) error {
+	from := ""
+	if !s.who.Echo(c.Channel) {
+		from = s.id
+	}
+	done, err := s.set.o.Hub.Publish(ctx, s.who, from, []protocol.Outgoing{{Channel: c.Channel, Data: c.Data, Event: c.Event, ID: c.ID}})
+	if err != nil {
+		return err
+	}
+	if c.Ref != 0 {
+		s.reply(protocol.Reply{Type: protocol.TypePublished, Ref: c.Ref, Channel: c.Channel, ID: done[0].ID, Position: &done[0].Position})
+	}
+	return nil
+}
+
+// auth puts a new token in place of the old one.
+func (s *Session) auth(ctx context.Context, c protocol.Command) error {
+	if c.Token == "" {
+		return protocol.NewError(protocol.CodeCredentialMissing)
+	}
+	who, err := s.set.o.Auth.Authenticate(ctx, c.Token, s.origin)
+	if err != nil {
+		return err
+	}
+	if who.App != s.who.App || who.User != s.who.User {
+		return protocol.NewError(protocol.CodeTokenMismatch)
+	}
+	s.who = who
+	s.watchExpiry()
+	if c.Ref != 0 {
+		s.reply(protocol.Reply{Type: protocol.TypeAuthorized, Ref: c.Ref, Expires: s.expires()})
+	}
+	for ch, sub := range s.subs {
+		if err := who.May(protocol.Subscribe, ch); err != nil {
+			answer := protocol.ErrorReply(protocol.AsError(err).On(ch), 0, false)
+			answer.Type = protocol.TypeUnsubscribed
+			s.drop(ch, sub, encode(answer))
+		}
+	}
+	return nil
+}
+
+func clip(s string, n int) string {
+	if len(s) > n {
+		return s[:n]
+	}
+	return s
+}
+
+var _ hub.Publisher = (*tenant.Principal)(nil)

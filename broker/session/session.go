@@ -1,0 +1,258 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/fanfarehq/fanfare/broker/hub"
+	"github.com/fanfarehq/fanfare/broker/tenant"
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+)
+
+// Socket is the wire to one client. Read is called by one goroutine and Write
+// by another; Close ends both.
+type Socket interface {
+	// Read returns the client's next text frame of at most limit bytes. An
+	// error that is a *protocol.Error is told to the client; any other means
+	// that the client is gone.
+	Read(ctx context.Context, limit int) ([]byte, error)
+	// Write sends frames in order.
+	Write(ctx context.Context, frames []*hub.Frame) error
+	// Close ends the connection. Where why is not nil the client gets its
+	// close code.
+	Close(why *protocol.Error)
+	// Door is the wire's name, for statistics.
+	Door() string
+	// Pongs reports whether the client can answer pings.
+	Pongs() bool
+}
+
+const (
+	helloLimit  = 16 << 10 // bytes of the frames before welcome
+	frameMargin = 4 << 10  // what a frame may have beside the message's data (clause 2.6)
+	maxWrong    = 20       // wrong frames until the connection ends (clause 3.8)
+)
+
+// Session is one client's connection. End may be called concurrently with
+// everything; all else belongs to the goroutine that calls Serve or Run. It
+// lives as long as that call.
+type Session struct {
+	id   string
+	set  *Set
+	sock Socket
+	out  *outbox
+
+	heard atomic.Int64 // when the client last sent anything, Unix nanoseconds
+
+	// State of the goroutine that runs the session.
+	who     *tenant.Principal // nil until authorised
+	origin  string
+	meter   *tenant.Meter
+	release func()
+	subs    map[protocol.Channel]*subscription
+	wrong   int
+	expiry  *time.Timer
+}
+
+// Serve runs a session that begins with hello, until the client or the server
+// ends it. origin is the Origin header of the handshake, or "".
+func (set *Set) Serve(ctx context.Context, sock Socket, origin string) {
+	s := set.session(sock, origin)
+	hello := time.AfterFunc(set.o.HelloTimeout, func() { s.End(protocol.NewError(protocol.CodeHelloTimeout)) })
+	defer hello.Stop()
+	s.run(ctx, func() error { return s.hello(ctx, hello) })
+}
+
+// ServeAs runs a session of somebody who is known already and subscribes it to
+// channels. What is wrong is returned before anything was written.
+func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal, channels []protocol.Channel) error {
+	s := set.session(sock, "")
+	for _, ch := range channels {
+		if err := who.May(protocol.Subscribe, ch); err != nil {
+			return protocol.AsError(err).On(ch)
+		}
+	}
+	if most := who.Limits().ChannelsPerConnection; len(channels) > most {
+		return protocol.Errorf(protocol.CodeChannelLimit, "The stream asks for %d channels; this app's channels_per_connection limit is %d.", len(channels), most)
+	}
+	if err := s.authorise(who); err != nil {
+		return err
+	}
+	s.run(ctx, func() error {
+		s.reply(s.welcome(0))
+		for _, ch := range channels {
+			if s.subs[ch] == nil {
+				if err := s.subscribe(protocol.Command{Channel: ch}, true); err != nil {
+					return protocol.AsError(err).On(ch)
+				}
+			}
+		}
+		return nil
+	})
+	return nil
+}
+
+func (set *Set) session(sock Socket, origin string) *Session {
+	s := &Session{
+		id:     strings.ToLower(rand.Text()),
+		set:    set,
+		sock:   sock,
+		out:    newOutbox(set.o.QueueBytes),
+		origin: origin,
+		subs:   map[protocol.Channel]*subscription{},
+	}
+	s.heard.Store(time.Now().UnixNano())
+	return s
+}
+
+// End ends the session: what is queued goes out, then e.
+func (s *Session) End(e *protocol.Error) { s.out.end(e) }
+
+// run is the session's life: begin, then commands until the end. It returns
+// when nothing of the session is left.
+func (s *Session) run(ctx context.Context, begin func() error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer s.leave()
+	if err := s.set.add(s); err != nil {
+		s.End(protocol.AsError(err))
+	}
+	defer s.set.remove(s)
+	door := s.sock.Door()
+	s.set.o.Stats.Connected(door)
+
+	var why *protocol.Error
+	var writer sync.WaitGroup
+	writer.Go(func() {
+		defer cancel()
+		why = s.write(ctx)
+	})
+	err := begin()
+	for err == nil {
+		err = s.read(ctx)
+	}
+	if e, ok := errors.AsType[*protocol.Error](err); ok {
+		s.End(e)
+	} else {
+		cancel() // the client is gone: there is nobody to write to
+	}
+	writer.Wait()
+
+	var code protocol.Code
+	if why != nil {
+		code = why.Code
+	}
+	s.set.o.Stats.Disconnected(door, code)
+	s.set.o.Log.Debug("session ended", "session", s.id, "door", door, "code", code)
+}
+
+// leave gives back what the session held.
+func (s *Session) leave() {
+	for ch, sub := range s.subs {
+		s.set.o.Hub.Unsubscribe(s.who.App, ch, sub)
+	}
+	if s.expiry != nil {
+		s.expiry.Stop()
+	}
+	if s.release != nil {
+		s.release()
+	}
+}
+
+// read takes one frame from the client and carries out its commands. A
+// *protocol.Error ends the connection.
+func (s *Session) read(ctx context.Context) error {
+	frame, err := s.sock.Read(ctx, s.who.MaxData()+frameMargin)
+	if err != nil {
+		return err
+	}
+	s.heard.Store(time.Now().UnixNano())
+	for line := range protocol.Lines(frame) {
+		c, err := protocol.DecodeCommand(line)
+		if err != nil {
+			if s.wrong++; s.wrong >= maxWrong {
+				return protocol.NewError(protocol.CodeTooManyErrors)
+			}
+			s.refuse(c, err)
+			continue
+		}
+		s.do(ctx, c)
+	}
+	return nil
+}
+
+// write empties the outbox into the socket, and pings, until the session
+// ends. It returns why, or nil where the client went away.
+func (s *Session) write(ctx context.Context) *protocol.Error {
+	ping := time.NewTicker(s.pingInterval())
+	defer ping.Stop()
+	var buf []*hub.Frame
+	for {
+		select {
+		case <-ctx.Done():
+			s.sock.Close(nil)
+			return nil
+		case <-ping.C:
+			silent := time.Since(time.Unix(0, s.heard.Load()))
+			if s.sock.Pongs() && silent >= 2*s.set.o.PingInterval {
+				s.End(protocol.NewError(protocol.CodePingTimeout))
+				continue
+			}
+			s.reply(protocol.Reply{Type: protocol.TypePing})
+		case <-s.out.wake:
+			frames, end := s.out.take(buf)
+			if end != nil {
+				s.set.o.Stats.Refused(end.Code)
+				frames = append(frames, encode(protocol.ErrorReply(end, 0, true)))
+			}
+			err := s.sock.Write(ctx, frames)
+			if end != nil {
+				s.sock.Close(end)
+				return end
+			}
+			if err != nil {
+				s.sock.Close(nil)
+				return nil
+			}
+			buf = frames
+		}
+	}
+}
+
+// pingInterval is shorter where the client cannot answer: there the ping only
+// keeps proxies from closing a silent stream (clause 7.5).
+func (s *Session) pingInterval() time.Duration {
+	if s.sock.Pongs() {
+		return s.set.o.PingInterval
+	}
+	return min(s.set.o.PingInterval, 15*time.Second)
+}
+
+// reply queues a frame for this client alone.
+func (s *Session) reply(r protocol.Reply) { s.out.push(encode(r)) }
+
+// refuse answers c with err.
+func (s *Session) refuse(c protocol.Command, err error) {
+	e := protocol.AsError(err)
+	if e.Channel == "" {
+		if ch, err := protocol.ParseChannel(string(c.Channel)); err == nil {
+			e = e.On(ch)
+		}
+	}
+	s.set.o.Stats.Refused(e.Code)
+	s.reply(protocol.ErrorReply(e, c.Ref, false))
+}
+
+func encode(r protocol.Reply) *hub.Frame {
+	line, err := json.Marshal(r)
+	if err != nil { // a Reply has nothing that cannot be encoded
+		line = []byte(`{"type":"error","code":"internal"}`)
+	}
+	return &hub.Frame{Line: line, Type: r.Type}
+}

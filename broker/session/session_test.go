@@ -1,0 +1,407 @@
+package session_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server/ats"
+
+	"github.com/fanfarehq/fanfare/broker/bus"
+	"github.com/fanfarehq/fanfare/broker/hub"
+	"github.com/fanfarehq/fanfare/broker/session"
+	"github.com/fanfarehq/fanfare/broker/stats"
+	"github.com/fanfarehq/fanfare/broker/tenant"
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+)
+
+func TestMain(m *testing.M) {
+	ats.Register() // its goroutine must not be born in a test's bubble of time
+	code := m.Run()
+	ats.Unregister()
+	os.Exit(code)
+}
+
+// node is the rooms below the sessions, real ones, on an empty folder.
+type node struct {
+	t       *testing.T
+	tenants *tenant.Tenants
+	hub     *hub.Hub
+	secret  string
+}
+
+func startNode(t *testing.T) *node {
+	t.Helper()
+	log := slog.New(slog.DiscardHandler)
+	b, err := bus.Open(t.Context(), bus.Options{Dir: t.TempDir(), Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bucket := func(name string) *bus.Bucket {
+		k, err := b.Bucket(t.Context(), name, bus.BucketOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return k
+	}
+	tenants, err := tenant.Open(t.Context(), tenant.Options{Records: bucket("tenant"), Tickets: bucket("tickets"), Sessions: bucket("sessions"), Logger: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := hub.New(hub.Options{Bus: b, Stats: stats.New(), Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		h.Close()
+		tenants.Close()
+		if err := b.Close(); err != nil {
+			t.Error(err)
+		}
+		<-time.After(50 * time.Millisecond) // the store's flushers end a tick later; a bubble of time waits for them
+	})
+	account, _, err := tenants.CreateAccount(t.Context(), "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	app, err := tenants.CreateApp(t.Context(), account.ID, tenant.AppInput{Name: "app"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := tenants.CreateKey(t.Context(), account.ID, app.ID, tenant.KeyInput{Kind: tenant.KindSecret})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &node{t: t, tenants: tenants, hub: h, secret: key.Text}
+}
+
+func (n *node) set(change ...func(*session.Options)) *session.Set {
+	o := session.Options{Auth: n.tenants, Hub: n.hub, Stats: stats.New(), Log: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&o)
+	}
+	return session.NewSet(o)
+}
+
+func (n *node) publish(ch, data string) {
+	n.t.Helper()
+	who, err := n.tenants.Authenticate(n.t.Context(), n.secret, "")
+	if err != nil {
+		n.t.Fatal(err)
+	}
+	if _, err := n.hub.Publish(n.t.Context(), who, "", []protocol.Outgoing{{Channel: protocol.Channel(ch), Data: json.RawMessage(data)}}); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// wire is a client at the other end of channels instead of a network.
+type wire struct {
+	in     chan string // what the client says; closed: it went away
+	pongs  bool
+	stuck  chan struct{} // while not nil, writing waits for it
+	closed chan struct{}
+	once   sync.Once
+
+	mu  sync.Mutex
+	got []protocol.Reply
+	at  []time.Time
+	why *protocol.Error
+}
+
+func newWire() *wire {
+	return &wire{in: make(chan string, 100), pongs: true, closed: make(chan struct{})}
+}
+
+func (w *wire) Door() string { return "test" }
+func (w *wire) Pongs() bool  { return w.pongs }
+
+func (w *wire) Read(ctx context.Context, _ int) ([]byte, error) {
+	select {
+	case line, ok := <-w.in:
+		if !ok {
+			return nil, errors.New("gone")
+		}
+		return []byte(line), nil
+	case <-w.closed:
+		return nil, errors.New("closed")
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (w *wire) Write(ctx context.Context, frames []*hub.Frame) error {
+	if w.stuck != nil {
+		select {
+		case <-w.stuck:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, f := range frames {
+		var r protocol.Reply
+		if err := json.Unmarshal(f.Line, &r); err != nil {
+			return err
+		}
+		w.got = append(w.got, r)
+		w.at = append(w.at, time.Now())
+	}
+	return nil
+}
+
+func (w *wire) Close(why *protocol.Error) {
+	w.once.Do(func() { w.why = why; close(w.closed) })
+}
+
+// heard is what the client got so far, with when.
+func (w *wire) heard() ([]protocol.Reply, []time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return append([]protocol.Reply(nil), w.got...), append([]time.Time(nil), w.at...)
+}
+
+func (w *wire) last() protocol.Reply {
+	got, _ := w.heard()
+	if len(got) == 0 {
+		return protocol.Reply{}
+	}
+	return got[len(got)-1]
+}
+
+func (n *node) hello() string { return fmt.Sprintf(`{"type":"hello","key":%q}`, n.secret) }
+
+// claims: 2.3
+func TestHelloTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t)
+		w, began := newWire(), time.Now()
+		n.set().Serve(t.Context(), w, "")
+		if took := time.Since(began); took != 10*time.Second {
+			t.Errorf("it took %v", took)
+		}
+		if r := w.last(); r.Type != protocol.TypeClose || r.Code != protocol.CodeHelloTimeout || w.why.CloseCode() != 4010 {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+// claims: 5.1 5.3
+func TestSilentClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t)
+		w, began := newWire(), time.Now()
+		w.in <- n.hello()
+		n.set().Serve(t.Context(), w, "")
+		if took := time.Since(began); took != 50*time.Second {
+			t.Errorf("it took %v, want twice the ping interval", took)
+		}
+		got, at := w.heard()
+		if got[1].Type != protocol.TypePing || at[1].Sub(began) != 25*time.Second {
+			t.Errorf("ping: %+v at %v", got[1], at[1].Sub(began))
+		}
+		if r := w.last(); r.Code != protocol.CodePingTimeout {
+			t.Errorf("got %+v", r)
+		}
+	})
+}
+
+func TestAnsweringClientLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t)
+		w := newWire()
+		w.in <- n.hello()
+		var run sync.WaitGroup
+		run.Go(func() { n.set().Serve(t.Context(), w, "") })
+		for range 100 {
+			<-time.After(25 * time.Second)
+			w.in <- `{"type":"pong"}`
+		}
+		synctest.Wait()
+		if r := w.last(); r.Type != protocol.TypePing {
+			t.Errorf("got %+v", r)
+		}
+		close(w.in)
+		run.Wait()
+	})
+}
+
+// claims: 7.5
+func TestStreamIsKeptAwake(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t)
+		who, err := n.tenants.Authenticate(t.Context(), n.secret, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		w, began := newWire(), time.Now()
+		w.pongs = false
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if err := n.set().ServeAs(ctx, w, who, []protocol.Channel{"a", "b", "a"}); err != nil {
+			t.Fatal(err)
+		}
+		got, at := w.heard()
+		var kinds []string
+		for _, r := range got[:4] {
+			kinds = append(kinds, r.Type)
+		}
+		if fmt.Sprint(kinds) != "[welcome subscribed subscribed ping]" || at[3].Sub(began) != 15*time.Second {
+			t.Errorf("%v, ping at %v", kinds, at[3].Sub(began))
+		}
+		if took := time.Since(began); took != time.Hour {
+			t.Errorf("it ended after %v", took)
+		}
+	})
+}
+
+// claims: 8.6 6.5
+func TestTokenEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t)
+		who, err := n.tenants.Authenticate(t.Context(), n.secret, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		token, expires, err := n.tenants.SignToken(who, "ann", protocol.AllGrants(), 15*time.Second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := newWire()
+		w.in <- fmt.Sprintf(`{"type":"hello","token":%q}`, token)
+		n.set().Serve(t.Context(), w, "")
+		if r := w.last(); r.Code != protocol.CodeTokenExpired || time.Since(expires).Abs() > 6*time.Second {
+			t.Errorf("got %+v, %v after the token's end", r, time.Since(expires))
+		}
+	})
+}
+
+// A client whose socket takes nothing is closed once its queue is full; its
+// neighbour gets everything in time.
+//
+// claims: 5.4
+func TestStuckSocket(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t)
+		set := n.set(func(o *session.Options) { o.QueueBytes = 10_000 })
+		stuck, fine := newWire(), newWire()
+		var run sync.WaitGroup
+		for _, w := range []*wire{stuck, fine} {
+			w.in <- n.hello() + "\n" + `{"type":"subscribe","ref":2,"channel":"a"}`
+			run.Go(func() { set.Serve(t.Context(), w, "") })
+		}
+		synctest.Wait()
+		stuck.stuck = make(chan struct{})
+		for i := range 100 {
+			n.publish("a", fmt.Sprintf("%500d", i))
+			synctest.Wait()
+		}
+		if got, _ := fine.heard(); len(got) != 102 {
+			t.Errorf("the neighbour got %d frames", len(got))
+		}
+		close(stuck.stuck) // it takes again, too late
+		synctest.Wait()
+		got, _ := stuck.heard()
+		if r := stuck.last(); r.Code != protocol.CodeSlowClient || len(got) > 25 {
+			t.Errorf("the stuck one got %d frames, the last %+v", len(got), r)
+		}
+		close(fine.in)
+		run.Wait()
+	})
+}
+
+// claims: 6.2 6.4
+func TestDrainIsSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		n := startNode(t)
+		set := n.set()
+		var run sync.WaitGroup
+		var wires []*wire
+		for range 20 {
+			w := newWire()
+			w.in <- n.hello()
+			wires = append(wires, w)
+			run.Go(func() { set.Serve(t.Context(), w, "") })
+		}
+		synctest.Wait()
+		began := time.Now()
+		set.Drain(t.Context(), 10*time.Second)
+		run.Wait()
+		set.Wait()
+		seconds := map[int]int{}
+		for _, w := range wires {
+			_, at := w.heard()
+			if r := w.last(); r.Code != protocol.CodeRestarting || r.Close != 4200 {
+				t.Fatalf("got %+v", r)
+			}
+			seconds[int(at[len(at)-1].Sub(began)/time.Second)]++
+		}
+		for s, c := range seconds {
+			if c != 2 {
+				t.Errorf("second %d: %d of 20 were sent away", s, c)
+			}
+		}
+		late := newWire()
+		late.in <- n.hello()
+		set.Serve(t.Context(), late, "")
+		if r := late.last(); r.Code != protocol.CodeRestarting {
+			t.Errorf("a late one got %+v", r)
+		}
+	})
+}
+
+// What is published while a subscription begins comes after its answer, and
+// nothing comes after the answer to unsubscribe.
+//
+// claims: 3.2 3.5
+func TestAnswersFrameTheMessages(t *testing.T) {
+	n := startNode(t)
+	set := n.set()
+	stop := make(chan struct{})
+	var run sync.WaitGroup
+	run.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				n.publish("a", "1")
+			}
+		}
+	})
+	w := newWire()
+	w.in = make(chan string, 1000)
+	w.in <- n.hello()
+	for i := range 200 {
+		w.in <- fmt.Sprintf(`{"type":"subscribe","ref":%d,"channel":"a"}`, 2*i+1)
+		w.in <- fmt.Sprintf(`{"type":"unsubscribe","ref":%d,"channel":"a"}`, 2*i+2)
+	}
+	w.in <- `{"type":"ping","ref":1000}`
+	close(w.in)
+	set.Serve(t.Context(), w, "")
+	close(stop)
+	run.Wait()
+	subscribed := false
+	got, _ := w.heard()
+	for i, r := range got {
+		switch r.Type {
+		case protocol.TypeSubscribed:
+			subscribed = true
+		case protocol.TypeUnsubscribed:
+			subscribed = false
+		case protocol.TypeMessage:
+			if !subscribed {
+				t.Fatalf("frame %d is a message outside of its subscription", i)
+			}
+		case protocol.TypeError:
+			t.Fatalf("%+v", r)
+		}
+	}
+}
