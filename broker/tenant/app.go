@@ -161,6 +161,9 @@ func (t *Tenants) CreateApp(ctx context.Context, account protocol.AccountID, in 
 	if err := checkApp(&a); err != nil {
 		return App{}, err
 	}
+	if n := len(t.Apps(account)); n >= MaxApps {
+		return App{}, badRequest("The account has %d apps, which is the most.", n)
+	}
 	val, err := json.Marshal(a)
 	if err != nil {
 		return App{}, fmt.Errorf("tenant: write the app: %w", err)
@@ -271,6 +274,9 @@ func (t *Tenants) DeleteApp(ctx context.Context, account protocol.AccountID, id 
 	}
 	return nil
 }
+
+// MaxApps is the most apps of an account.
+const MaxApps = 1000
 
 // writeTries is how often a change is put on top of somebody else's.
 const writeTries = 5

@@ -39,7 +39,7 @@ func (t *Tenants) byKey(text, origin string) (*Principal, error) {
 	}
 	p := r.principal(key)
 	if err := p.Check(); err != nil {
-		if err.(*protocol.Error).Code == protocol.CodeAppNotFound {
+		if protocol.AsError(err).Code == protocol.CodeAppNotFound {
 			return nil, keyUnknown() // its app was deleted a moment ago, and it will be
 		}
 		return nil, err

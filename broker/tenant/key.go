@@ -107,7 +107,7 @@ func (t *Tenants) CreateKey(ctx context.Context, account protocol.AccountID, app
 	if err != nil {
 		return Key{}, err
 	}
-	k := Key{App: app, Kind: in.Kind, Name: in.Name, Expires: in.Expires, Origins: in.Origins, Grants: protocol.AllGrants()}
+	k := Key{App: app, Kind: in.Kind, Name: cmp.Or(in.Name, string(in.Kind)+" key"), Expires: in.Expires, Origins: in.Origins, Grants: protocol.AllGrants()}
 	switch {
 	case in.Kind != KindPublishable && in.Kind != KindSecret:
 		return Key{}, badRequest(`The member "kind" must be publishable or secret.`)
@@ -124,7 +124,7 @@ func (t *Tenants) CreateKey(ctx context.Context, account protocol.AccountID, app
 	if k.Expires != nil && !k.Expires.After(now()) {
 		return Key{}, badRequest(`The member "expires" is in the past.`)
 	}
-	if err := t.makeRoom(ctx, state); err != nil {
+	if err := t.makeRoom(ctx, state, MaxKeys); err != nil {
 		return Key{}, err
 	}
 	r, text, err := t.newKeyRecord(k, account)
@@ -169,7 +169,7 @@ func (t *Tenants) insertKey(ctx context.Context, r *keyRecord, text string) (Key
 
 // makeRoom refuses an app's key too many, and forgets the keys that ended
 // longest ago, so that making and revoking keys cannot fill the server.
-func (t *Tenants) makeRoom(ctx context.Context, app *appState) error {
+func (t *Tenants) makeRoom(ctx context.Context, app *appState, most int) error {
 	var ended []*keyRecord
 	live, at := 0, now()
 	for _, r := range t.view.keysOf(app) {
@@ -179,7 +179,7 @@ func (t *Tenants) makeRoom(ctx context.Context, app *appState) error {
 			live++
 		}
 	}
-	if live >= MaxKeys {
+	if live >= most {
 		return badRequest("The app has %d live keys, which is the most; revoke one first.", live)
 	}
 	if len(ended) < maxEnded {
@@ -252,7 +252,8 @@ func (t *Tenants) RotateKey(ctx context.Context, account protocol.AccountID, app
 	if err != nil {
 		return Key{}, err
 	}
-	if err := t.makeRoom(ctx, state); err != nil {
+	// More than MaxKeys for a while: a key that leaked must never have to wait.
+	if err := t.makeRoom(ctx, state, 2*MaxKeys); err != nil {
 		return Key{}, err
 	}
 	next := old.Key

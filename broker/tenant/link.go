@@ -5,7 +5,6 @@ import (
 	"errors"
 	"time"
 
-	"github.com/fanfarehq/fanfare/broker/bus"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
@@ -72,11 +71,11 @@ func (t *Tenants) Session(ctx context.Context, secret string) (*Principal, error
 
 // EndSession ends a session; one that has ended or never was is no error.
 func (t *Tenants) EndSession(ctx context.Context, secret string) error {
-	err := t.sessions.Delete(ctx, vaultKey("session", secret), 0)
-	if err == nil || errors.Is(err, bus.ErrNotFound) || errors.Is(err, bus.ErrConflict) {
-		return nil
+	var r doorRecord
+	if err := take(ctx, t.sessions, "session", prefixSession, secret, &r); err != nil && !errors.Is(err, errGone) {
+		return err
 	}
-	return stored(err)
+	return nil
 }
 
 func sessionInvalid() error {

@@ -63,7 +63,7 @@ func (p *Principal) Check() error {
 // The app is nil for administration, the key for tokens by JWKS and sessions.
 func (p *Principal) now() (*appRecord, *keyRecord, error) {
 	at := time.Now()
-	if !p.Expires.IsZero() && at.After(p.Expires.Add(p.leeway())) {
+	if !p.Expires.IsZero() && !at.Before(p.Expires.Add(p.leeway())) {
 		return nil, nil, p.over()
 	}
 	var app *appRecord

@@ -3,6 +3,8 @@ package tenant
 import (
 	"crypto/sha256"
 	"errors"
+	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -36,11 +38,15 @@ type verified struct {
 	exp    time.Time
 }
 
-// newParser is the one way in which tokens are read: with a fixed set of
-// algorithms (RFC 8725, section 3.1) and never without exp.
+// algorithms are those that tokens may be signed with: a fixed list, which
+// "none" is not on (RFC 8725, section 3.1).
+func algorithms() []string { return []string{"HS256", "RS256", "ES256"} }
+
+// newParser is the one way in which tokens are read. The library by itself
+// would take tokens without exp.
 func newParser() *jwt.Parser {
 	return jwt.NewParser(
-		jwt.WithValidMethods([]string{"HS256", "RS256", "ES256"}),
+		jwt.WithValidMethods(algorithms()),
 		jwt.WithExpirationRequired(),
 		jwt.WithLeeway(Leeway),
 		jwt.WithStrictDecoding(),
@@ -84,7 +90,7 @@ func (t *Tenants) verify(token string) (*verified, error) {
 	v := &verified{}
 	var c claims
 	var refused error // why no key was found
-	_, err := t.parser.ParseWithClaims(token, &c, func(tok *jwt.Token) (any, error) {
+	tok, err := t.parser.ParseWithClaims(token, &c, func(tok *jwt.Token) (any, error) {
 		var secret any
 		if _, ok := tok.Header["crit"]; ok { // RFC 7515, section 4.1.11
 			refused = tokenInvalid("The token has critical extensions (crit); none is known here.")
@@ -99,9 +105,10 @@ func (t *Tenants) verify(token string) (*verified, error) {
 	case refused != nil:
 		return nil, refused
 	case err == nil:
+	case tok != nil && foreignAlg(tok):
+		return nil, tokenInvalid("The token's alg is none of %s.", strings.Join(algorithms(), ", "))
 	case errors.Is(err, jwt.ErrTokenSignatureInvalid):
-		// Also said of algorithms that are not taken, "none" among them.
-		return nil, tokenInvalid("The token's signature does not match, or its alg is not HS256, RS256 or ES256.")
+		return nil, tokenInvalid("The token's signature does not match the key that its kid names.")
 	case errors.Is(err, jwt.ErrTokenRequiredClaimMissing):
 		return nil, tokenInvalid("The token has no exp.")
 	case errors.Is(err, jwt.ErrTokenExpired):
@@ -122,6 +129,12 @@ func (t *Tenants) verify(token string) (*verified, error) {
 	}
 	v.user, v.grants, v.exp = c.Subject, c.Grants, c.ExpiresAt.Time
 	return v, nil
+}
+
+// foreignAlg reports an algorithm that is not taken.
+func foreignAlg(tok *jwt.Token) bool {
+	alg, ok := tok.Header["alg"].(string)
+	return ok && !slices.Contains(algorithms(), alg)
 }
 
 // secretOf is the secret key that a token's kid names.
