@@ -1,0 +1,95 @@
+package qrlogin
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// TestSteps drives one attempt by random people at random times, several of
+// them with an old copy as in a race, against a compare-and-set. It never
+// leaves a terminal state, never signs in twice, and signs in only for the
+// browser that began after a yes of the phone that scanned.
+func TestSteps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		times := Times{}.withDefaults()
+		now := time.Unix(1_000_000, 0)
+		verifiers := []string{newSecret(), newSecret()}
+		secrets := []string{newSecret(), newSecret()}
+		users := []User{{ID: "ada", Name: "Ada", Session: "1"}, {ID: "ada", Name: "Ada", Session: "2"}, {ID: "eve", Name: "Eve", Session: "3"}, {ID: "bob", Name: "Bob", Session: "4"}}
+		tickets := []string{newID()}
+		nonces := []string{newID()}
+		stored := begin(Attempt{ID: newID(), Secret: HashOf(secrets[0]), Challenge: pkce(verifiers[0])}, now, HashOf(tickets[0]), times)
+		copies := []Attempt{stored}
+		var scannedBy, saidYes *User
+		sessions := 0
+
+		steps := rapid.IntRange(1, 60).Draw(t, "steps")
+		for range steps {
+			now = now.Add(time.Duration(rapid.IntRange(0, 40_000).Draw(t, "ms")) * time.Millisecond)
+			from := copies[rapid.IntRange(0, len(copies)-1).Draw(t, "copy")]
+			who := rapid.IntRange(0, len(users)-1).Draw(t, "who")
+			u := users[who]
+			verb := rapid.SampledFrom([]string{"read", "rotate", "scan", "again", "approve", "reject", "cancel", "expire", "consume"}).Draw(t, "verb")
+			secret := rapid.IntRange(0, 1).Draw(t, "secret")
+			verifier := rapid.IntRange(0, 1).Draw(t, "verifier")
+			ticket := HashOf(rapid.SampledFrom(tickets).Draw(t, "ticket"))
+			nonce := rapid.SampledFrom(nonces).Draw(t, "nonce")
+			next, err := from, error(nil)
+			switch verb {
+			case "read":
+				copies = append(copies, stored)
+				continue
+			case "rotate":
+				tickets = append(tickets, newID())
+				next, err = from.rotate(now, HashOf(tickets[len(tickets)-1]), times)
+			case "scan":
+				nonces = append(nonces, newID())
+				next, err = from.scan(now, ticket, scanner{user: u, nonce: HashOf(nonces[len(nonces)-1])}, times)
+			case "again":
+				next = from.scannedAgain(now, u)
+			case "approve", "reject":
+				next, err = from.decide(now, u, nonce, verb == "approve", times)
+			case "cancel":
+				next, err = from.cancel(now)
+			case "expire":
+				next, err = from.expire(now)
+			case "consume":
+				next, err = from.consume(now, secrets[secret], verifiers[verifier])
+			}
+			if err != nil && fmt.Sprint(next) != fmt.Sprint(from) {
+				t.Fatalf("%s was refused and changed the attempt", verb)
+			}
+			if err != nil || next.Rev != stored.Rev || next.Seq == from.Seq && len(next.Others) == len(from.Others) {
+				continue // refused, lost the compare-and-set, or nothing to do
+			}
+			if from.State.Terminal() {
+				t.Fatalf("%s left %s for %s", verb, from.State, next.State)
+			}
+			if next.State != Expired && next.State != from.State && !now.Before(from.Deadline) {
+				t.Fatalf("%s took %s to %s after its time", verb, from.State, next.State)
+			}
+			switch {
+			case verb == "scan":
+				if scannedBy != nil {
+					t.Fatal("two phones scanned")
+				}
+				scannedBy = &u
+			case verb == "approve":
+				if scannedBy == nil || *scannedBy != u {
+					t.Fatal("a phone approved that did not scan")
+				}
+				saidYes = &u
+			case verb == "consume":
+				if sessions++; sessions > 1 || saidYes == nil || secret != 0 || verifier != 0 || next.UserID != saidYes.ID {
+					t.Fatalf("session %d, approved %v, secret %d, verifier %d", sessions, saidYes, secret, verifier)
+				}
+			}
+			next.Rev++
+			stored = next
+			copies = append(copies, stored)
+		}
+	})
+}
