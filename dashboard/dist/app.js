@@ -332,6 +332,9 @@ var Feed = class {
         else if (s.current === "closed") this.#fail(s.error ?? { message: "The connection is closed." });
         else this.status.value = { mood: "busy", text: s.current === "connecting" ? "Connecting…" : "Reconnecting…" };
       });
+      client.on("unsubscribed", (e) => {
+        if (mine()) this.#fail(e.error);
+      });
       await client.subscribe(channel, (m) => {
         if (mine()) this.messages.value = [m, ...this.messages.peek()].slice(0, keep);
       });

@@ -20,6 +20,7 @@ interface Failure {
 
 interface Client {
   on(event: "state", fn: (s: { current: string; error?: Failure }) => void): unknown;
+  on(event: "unsubscribed", fn: (e: { error: Failure }) => void): unknown;
   subscribe(channel: string, fn: (m: Message) => void): Promise<unknown>;
   close(): void;
 }
@@ -65,6 +66,9 @@ export class Feed {
         if (s.current === "connected") this.status.value = subscribed ? this.#listening() : { mood: "busy", text: "Subscribing…" };
         else if (s.current === "closed") this.#fail(s.error ?? { message: "The connection is closed." });
         else this.status.value = { mood: "busy", text: s.current === "connecting" ? "Connecting…" : "Reconnecting…" };
+      });
+      client.on("unsubscribed", (e) => {
+        if (mine()) this.#fail(e.error);
       });
       await client.subscribe(channel, (m) => {
         if (mine()) this.messages.value = [m, ...this.messages.peek()].slice(0, keep);
