@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"github.com/fanfarehq/fanfare/broker"
+)
+
+// serving are the settings of a server.
+type serving struct {
+	Listen      string        `setting:"listen" default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address to listen on; port 0 takes a free one. Default: 127.0.0.1:8080, this machine only."`
+	PublicURL   string        `name:"public-url" setting:"public_url" placeholder:"URL" help:"How clients reach this server. Default: made from --listen."`
+	MetricsOpen bool          `setting:"metrics_open" help:"Let other machines read /metrics."`
+	DrainTime   time.Duration `setting:"drain_time" default:"5s" placeholder:"TIME" help:"How long a stop takes to send clients away. Default: 5s."`
+	LogLevel    string        `setting:"log_level" enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"What to log: debug, info, warn or error. Default: info."`
+	LogFormat   string        `setting:"log_format" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"text, json, or auto: text on a terminal and json elsewhere."`
+}
+
+type serveCmd struct {
+	serving
+}
+
+// Help is part of kong.HelpProvider.
+func (serveCmd) Help() string {
+	return examples("fanfare", "fanfare serve --listen :8080 --data /var/lib/fanfare --public-url https://push.example.com",
+		"FANFARE_LISTEN=:9000 fanfare serve --log-format json") + `
+
+The first start makes an app called demo with its keys, and writes them to demo.env in the data folder. SIGINT or SIGTERM stops the server gracefully, a second one at once.`
+}
+
+// Run serves until ctx ends. What goes wrong at the start is one line.
+func (c *serveCmd) Run(ctx context.Context, con *console, all *cli) error {
+	began := time.Now()
+	log := newLog(con.Err, c.LogLevel, c.LogFormat)
+	v := buildVersion()
+	b, err := broker.New(ctx, broker.Config{
+		Listen: c.Listen, Data: all.Data, PublicURL: c.PublicURL, MetricsOpen: c.MetricsOpen, DrainTime: c.DrainTime,
+		Logger: log, Version: v.Version, Commit: v.Commit,
+	})
+	if err != nil {
+		return err
+	}
+	took := time.Since(began)
+	if err := welcome(con, b.Welcome(), v, took); err != nil {
+		_ = b.Close()
+		return fmt.Errorf("standard output: %w", err)
+	}
+	log.Info("ready", "url", b.Welcome().URL, "data", all.Data, "version", v.Version, "took", took.Round(time.Millisecond).String())
+	err = b.Run(ctx)
+	if cerr := b.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		log.Info("stopped")
+	}
+	return err
+}
+
+// newLog is the log of a server, on w. Wrong names cannot come here: kong has
+// checked them.
+func newLog(w io.Writer, level, format string) *slog.Logger {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		l = slog.LevelInfo
+	}
+	o := &slog.HandlerOptions{Level: l}
+	if format == "text" || (format == "auto" && isTerminal(w)) {
+		return slog.New(slog.NewTextHandler(w, o))
+	}
+	return slog.New(slog.NewJSONHandler(w, o))
+}
