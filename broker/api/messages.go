@@ -1,0 +1,148 @@
+package api
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/fanfarehq/fanfare/broker/tenant"
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+	"github.com/labstack/echo/v4"
+)
+
+const pathMessages = "/v1/messages"
+
+// MaxBody is the largest body of POST /v1/messages, in bytes; more where a
+// single message of the app may be larger.
+const MaxBody = 4 << 20
+
+// The three forms of a publish and the two of its answer, for the description;
+// decodePublish reads them.
+type (
+	publishOne struct {
+		Channel protocol.Channel `json:"channel" minLength:"1" maxLength:"200" doc:"The channel's name"`
+		Data    json.RawMessage  `json:"data" doc:"Any JSON, null included; at most message_bytes bytes"`
+		Event   string           `json:"event,omitempty" maxLength:"64" doc:"A name for the kind of message"`
+		ID      string           `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out"`
+	}
+	publishFan struct {
+		Channels []protocol.Channel `json:"channels" nullable:"false" minItems:"1" maxItems:"1000" doc:"Channels that all get the message"`
+		Data     json.RawMessage    `json:"data" doc:"Any JSON, null included; at most message_bytes bytes"`
+		Event    string             `json:"event,omitempty" maxLength:"64" doc:"A name for the kind of message"`
+		ID       string             `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out"`
+	}
+	publishBatch struct {
+		Messages []publishOne `json:"messages" nullable:"false" minItems:"1" maxItems:"1000" doc:"All are checked before any is published"`
+	}
+	publishedOne struct {
+		ID       string            `json:"id" doc:"The message's id"`
+		Position protocol.Position `json:"position" doc:"Its place in the channel; empty on ephemeral channels"`
+	}
+	publishedItem struct {
+		Channel  protocol.Channel  `json:"channel" doc:"The channel's name"`
+		ID       string            `json:"id" doc:"The message's id"`
+		Position protocol.Position `json:"position" doc:"Its place in the channel; empty on ephemeral channels"`
+	}
+	publishedMany struct {
+		Messages []publishedItem `json:"messages" nullable:"false" doc:"In the order of the request"`
+	}
+)
+
+func (d *door) messageRoutes(e *echo.Echo, api huma.API) {
+	n := needApp()
+	e.POST(pathMessages, func(c echo.Context) error { return d.publish(c, n) })
+	e.OPTIONS(pathMessages, preflight)
+	e.OPTIONS(pathTickets, preflight)
+
+	op := &huma.Operation{OperationID: "publish", Method: http.MethodPost, Path: pathMessages, Tags: []string{"messages"}, Summary: "Publish messages",
+		Description: "One message, one message to several channels, or a batch. All of a batch is checked before any of it is published; an error names the item by index.",
+		Security:    security(&n),
+		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
+			"application/json": {Schema: oneOf(api, publishOne{}, publishFan{}, publishBatch{})},
+		}},
+		Responses: map[string]*huma.Response{
+			"200":     jsonResponse("Published", oneOf(api, publishedOne{}, publishedMany{})),
+			"default": problemResponse(api),
+		},
+	}
+	api.OpenAPI().AddOperation(op)
+}
+
+// publish is the hot path: key, body, hub.
+func (d *door) publish(c echo.Context, n need) error {
+	c.Response().Header().Set("Cache-Control", "no-store")
+	r := c.Request()
+	who, err := d.admit(r, n)
+	if err != nil {
+		return err
+	}
+	body, err := readBody(r, who)
+	if err != nil {
+		return err
+	}
+	msgs, batch, err := decodePublish(body)
+	if err != nil {
+		return err
+	}
+	done, err := d.hub.Publish(r.Context(), who, "", msgs)
+	if err != nil {
+		if e, ok := errors.AsType[*protocol.Error](err); ok && !batch {
+			return e.At(-1) // there is no batch to have an index in
+		}
+		return err
+	}
+	if len(done) != len(msgs) {
+		return fmt.Errorf("the hub answered %d messages of %d", len(done), len(msgs))
+	}
+	if !batch {
+		return answer(c, publishedOne{done[0].ID, done[0].Position})
+	}
+	many := publishedMany{make([]publishedItem, len(done))}
+	for i, p := range done {
+		many.Messages[i] = publishedItem{msgs[i].Channel, p.ID, p.Position}
+	}
+	return answer(c, many)
+}
+
+func answer(c echo.Context, v any) error {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	return c.JSONBlob(http.StatusOK, b)
+}
+
+// readBody reads no more than one message of the app may need, or MaxBody.
+func readBody(r *http.Request, who *tenant.Principal) ([]byte, error) {
+	most := int64(max(MaxBody, who.MaxData()+64<<10))
+	if r.ContentLength > most {
+		return nil, tooLarge(most)
+	}
+	if n := r.ContentLength; n >= 0 {
+		b := make([]byte, n)
+		if _, err := io.ReadFull(r.Body, b); err != nil {
+			return nil, cutOff(err)
+		}
+		return b, nil
+	}
+	b, err := io.ReadAll(io.LimitReader(r.Body, most+1))
+	switch {
+	case err != nil:
+		return nil, cutOff(err)
+	case int64(len(b)) > most:
+		return nil, tooLarge(most)
+	}
+	return b, nil
+}
+
+func tooLarge(most int64) error {
+	return protocol.Errorf(protocol.CodeBodyTooLarge, "The request body is larger than %d bytes.", most)
+}
+
+// cutOff is for a body that did not come whole; the client's side is to blame.
+func cutOff(err error) error {
+	return fmt.Errorf("%w: %w", protocol.Errorf(protocol.CodeBadRequest, "The request body did not come whole."), err)
+}
