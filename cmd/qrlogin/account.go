@@ -1,0 +1,193 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"math"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+	"github.com/fanfarehq/fanfare/sdk/qrlogin"
+)
+
+var errPlainHTTP = errors.New("sign-in works over https only, except on this computer or where --public-url says http")
+
+// cookieName is that of the session cookie here. Over https no other host and
+// no plain http can set it.
+func (a *app) cookieName(r *http.Request) (name string, secure bool, err error) {
+	isPublic := strings.EqualFold(r.Host, a.public.Host)
+	switch {
+	case r.TLS != nil, a.public.Scheme == "https" && isPublic:
+		return "__Host-session", true, nil
+	case onLoopback(r.Host), a.public.Scheme == "http" && isPublic:
+		return "session", false, nil
+	}
+	return "", false, errPlainHTTP
+}
+
+func (a *app) draw(w http.ResponseWriter, status int, name string, data any) {
+	var b bytes.Buffer
+	if err := a.pages.ExecuteTemplate(&b, name, data); err != nil {
+		a.o.log.Error("a page could not be drawn", "page", name, "error", err)
+		http.Error(w, "Something went wrong.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // the caller is gone, if anything
+}
+
+// form is what the sign-in page shows.
+type form struct {
+	Site, Fault, User, ReturnTo string
+	ForCode                     bool // it stands between a code and its approve page
+}
+
+func (a *app) getSignIn(w http.ResponseWriter, _ *http.Request) {
+	a.draw(w, http.StatusOK, "signin.html", form{Site: a.o.site})
+}
+
+// signInForCode is the sign-in form at the code's own address. The way back
+// goes into the form, never into a URL: it holds the ticket.
+func (a *app) signInForCode(w http.ResponseWriter, _ *http.Request, returnTo string) {
+	a.draw(w, http.StatusOK, "signin.html", form{Site: a.o.site, ReturnTo: returnTo, ForCode: true})
+}
+
+func (a *app) postSignIn(w http.ResponseWriter, r *http.Request) {
+	if err := r.ParseForm(); err != nil {
+		http.Error(w, "The form is too large or damaged.", http.StatusBadRequest)
+		return
+	}
+	id, back := strings.ToLower(strings.TrimSpace(r.PostFormValue("user"))), r.PostFormValue("return_to")
+	f := form{Site: a.o.site, User: id, ReturnTo: back, ForCode: back != ""}
+	if back == "" {
+		back = "/"
+	}
+	if !qrlogin.LocalPath(back) {
+		http.Error(w, "return_to has to be a path of this site.", http.StatusBadRequest)
+		return
+	}
+	account, address := "account "+id+" "+a.ip(r).String(), "address "+a.ip(r).String()
+	if wait := a.tries.blocked(account, address); wait > 0 {
+		w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(wait.Seconds()))))
+		f.Fault = "Too many tries. Please wait some minutes."
+		a.draw(w, http.StatusTooManyRequests, "signin.html", f)
+		return
+	}
+	one, ok, err := a.users.check(r.Context(), id, r.PostFormValue("password"))
+	switch {
+	case err != nil:
+		a.o.log.Error("a password could not be checked", "error", err)
+		http.Error(w, "Something went wrong.", http.StatusServiceUnavailable)
+	case !ok:
+		a.tries.fail(account, address)
+		f.Fault = "Name or password is wrong."
+		a.draw(w, http.StatusUnauthorized, "signin.html", f)
+	default:
+		a.tries.forgive(account)
+		if err := a.begin(w, r, one.ID, "Password"); err != nil {
+			http.Error(w, "Open this page by https: "+err.Error()+".", http.StatusForbidden)
+			return
+		}
+		http.Redirect(w, r, back, http.StatusSeeOther)
+	}
+}
+
+func (a *app) postSignOut(w http.ResponseWriter, r *http.Request) {
+	if s, ok := a.current(r); ok {
+		a.sessions.end(s.User, s.ID)
+		a.tell(s.User, "signed_out", s)
+	}
+	if name, secure, err := a.cookieName(r); err == nil {
+		http.SetCookie(w, &http.Cookie{Name: name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode})
+	}
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+}
+
+// device is a session as the account page lists it.
+type device struct {
+	session
+	This  bool
+	Since string
+}
+
+func (a *app) devices(s session) (out []device) {
+	for _, one := range a.sessions.list(s.User) {
+		out = append(out, device{one, one.ID == s.ID, ago(time.Since(one.Created))})
+	}
+	return out
+}
+
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return strconv.Itoa(int(d.Minutes())) + " min ago"
+	case d < 48*time.Hour:
+		return strconv.Itoa(int(d.Hours())) + " h ago"
+	}
+	return strconv.Itoa(int(d.Hours()/24)) + " days ago"
+}
+
+func (a *app) getAccount(w http.ResponseWriter, r *http.Request) {
+	s, ok := a.current(r)
+	if !ok {
+		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		return
+	}
+	a.draw(w, http.StatusOK, "account.html", map[string]any{"Site": a.o.site, "Name": a.users.byID[s.User].Name, "This": s.ID, "Devices": a.devices(s)})
+}
+
+// getDevices is the list alone, for a page that heard of a change.
+func (a *app) getDevices(w http.ResponseWriter, r *http.Request) {
+	s, ok := a.current(r)
+	if !ok {
+		http.Error(w, "Not signed in.", http.StatusUnauthorized)
+		return
+	}
+	a.draw(w, http.StatusOK, "devices", map[string]any{"Devices": a.devices(s)})
+}
+
+// liveToken is how long an account page may listen without asking again, so
+// how long at most after its session ended.
+const liveToken = 5 * time.Minute
+
+// getLive lets an account page listen to its user's channel, and no other.
+func (a *app) getLive(w http.ResponseWriter, r *http.Request) {
+	s, ok := a.current(r)
+	if !ok {
+		http.Error(w, "Not signed in.", http.StatusUnauthorized)
+		return
+	}
+	channel := userChannel(s.User)
+	token, err := a.o.ff.Token("", protocol.Grants{Subscribe: []string{channel}}, liveToken)
+	if err != nil {
+		a.o.log.Error("a token could not be signed", "error", err)
+		http.Error(w, "Something went wrong.", http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(map[string]string{"fanfare_url": a.o.fanfareURL, "channel": channel, "token": token}) // the caller is gone, if anything
+}
+
+// postEnd ends another device's session. It takes effect at that device's next
+// request, and its account page leaves at once.
+func (a *app) postEnd(w http.ResponseWriter, r *http.Request) {
+	s, ok := a.current(r)
+	if !ok {
+		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		return
+	}
+	id := r.PathValue("id")
+	if !a.sessions.end(s.User, id) {
+		http.Error(w, "There is no such device.", http.StatusNotFound)
+		return
+	}
+	a.tell(s.User, "signed_out", session{ID: id})
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"embed"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"sync"
+	"time"
+
+	fanfare "github.com/fanfarehq/fanfare/sdk/go"
+	"github.com/fanfarehq/fanfare/sdk/qrlogin"
+)
+
+//go:embed ui
+var ui embed.FS
+
+// app is the whole site: sign-in, account page, and QR login from the library.
+// It is an http.Handler; run has to run while it serves.
+type app struct {
+	o        appOptions
+	public   *url.URL
+	users    *users
+	sessions *sessions
+	tries    *tries
+	qr       *qrlogin.Server
+	pages    *template.Template
+	handler  http.Handler
+	told     sync.WaitGroup // pushes under way
+}
+
+// appOptions are what the app is built from.
+type appOptions struct {
+	ff         qrlogin.Fanfare
+	fanfareURL string                  // where browsers reach Fanfare; "" = here
+	mounts     map[string]http.Handler // what Fanfare serves here
+	users      *users
+	publicURL  string
+	site       string
+	showLink   bool
+	proxies    []netip.Prefix
+	times      qrlogin.Times
+	limits     qrlogin.Limits
+	log        *slog.Logger
+}
+
+func newApp(o appOptions) (a *app, err error) {
+	a = &app{o: o, users: o.users, sessions: newSessions(), tries: newTries()}
+	if a.public, err = url.Parse(o.publicURL); err != nil {
+		return nil, err
+	}
+	if a.pages, err = template.ParseFS(ui, "ui/*.html"); err != nil {
+		return nil, err
+	}
+	a.qr, err = qrlogin.New(qrlogin.Options{
+		Fanfare: o.ff, FanfareURL: o.fanfareURL, PublicURL: o.publicURL, Site: o.site, ShowLink: o.showLink,
+		PhoneUser: a.phoneUser, SignIn: a.signInForCode, OnLogin: a.onLogin, PasswordURL: "/signin",
+		ClientIP: a.ip, Describe: describe, Times: o.times, Limits: o.limits, Logger: o.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	mux := http.NewServeMux()
+	for pattern, h := range o.mounts {
+		mux.Handle(pattern, h)
+	}
+	for _, pattern := range []string{"/qr/", "/q/", "/Q/"} {
+		mux.Handle(pattern, a.qr)
+	}
+	own := http.NewServeMux()
+	own.HandleFunc("GET /{$}", a.getAccount)
+	own.Handle("GET /login", a.qr.LoginPage())
+	own.HandleFunc("GET /signin", a.getSignIn)
+	own.HandleFunc("POST /signin", a.postSignIn)
+	own.HandleFunc("POST /signout", a.postSignOut)
+	own.HandleFunc("GET /account/live", a.getLive)
+	own.HandleFunc("GET /account/devices", a.getDevices)
+	own.HandleFunc("POST /account/devices/{id}/end", a.postEnd)
+	own.HandleFunc("GET /assets/account.js", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		http.ServeFileFS(w, r, ui, "ui/account.js")
+	})
+	own.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	mux.Handle("/", a.guard(own))
+	a.handler = accessLog(o.log, a.ip, mux)
+	return a, nil
+}
+
+func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+
+// run works until ctx is done, and then waits for the pushes under way.
+func (a *app) run(ctx context.Context) error {
+	defer a.told.Wait()
+	return a.qr.Run(ctx)
+}
+
+// guard is what all of the app's own pages have in common.
+func (a *app) guard(next http.Handler) http.Handler {
+	csp := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	if u, err := url.Parse(a.o.fanfareURL); err == nil && u.Host != "" {
+		ws := map[string]string{"https": "wss", "http": "ws"}[u.Scheme]
+		csp += "; connect-src 'self' " + u.Scheme + "://" + u.Host + " " + ws + "://" + u.Host
+	}
+	cross := http.NewCrossOriginProtection().Handler(next)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Security-Policy", csp)
+		qrlogin.Harden(w.Header())
+		r.Body = http.MaxBytesReader(w, r.Body, 8192)
+		cross.ServeHTTP(w, r)
+	})
+}
+
+func (a *app) ip(r *http.Request) netip.Addr { return clientIP(r, a.o.proxies) }
+
+// phoneUser is the library's first callback: who is signed in here?
+func (a *app) phoneUser(r *http.Request) (qrlogin.User, error) {
+	s, ok := a.current(r)
+	if !ok {
+		return qrlogin.User{}, qrlogin.ErrNotSignedIn
+	}
+	return qrlogin.User{ID: s.User, Name: a.users.byID[s.User].Name, Session: s.ID}, nil
+}
+
+// onLogin is the library's second callback: a browser was let in.
+func (a *app) onLogin(w http.ResponseWriter, r *http.Request, l qrlogin.Login) error {
+	return a.begin(w, r, l.User.ID, "QR code, confirmed on "+l.Phone.Label())
+}
+
+// begin signs a browser in: a new session always, and its old one ends.
+func (a *app) begin(w http.ResponseWriter, r *http.Request, userID, via string) error {
+	name, secure, err := a.cookieName(r)
+	if err != nil {
+		return err
+	}
+	if old, ok := a.current(r); ok {
+		a.sessions.end(old.User, old.ID)
+	}
+	secret, s := a.sessions.add(session{User: userID, Label: describe(r).Label(), IP: a.ip(r).String(), Via: via})
+	http.SetCookie(w, &http.Cookie{Name: name, Value: secret, Path: "/", MaxAge: int(sessionLife.Seconds()), HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode})
+	a.tell(userID, "signed_in", s)
+	return nil
+}
+
+// current is the session of the request.
+func (a *app) current(r *http.Request) (session, bool) {
+	name, _, err := a.cookieName(r)
+	if err != nil {
+		return session{}, false
+	}
+	c, err := r.Cookie(name)
+	if err != nil {
+		return session{}, false
+	}
+	return a.sessions.get(c.Value)
+}
+
+func userChannel(userID string) string { return "user:" + userID }
+
+// tell pushes to all account pages of a user. Nobody waits for it but the end
+// of the program.
+func (a *app) tell(userID, event string, s session) {
+	a.told.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		data := map[string]string{"id": s.ID, "label": s.Label}
+		if _, err := a.o.ff.Publish(ctx, userChannel(userID), data, fanfare.Event(event)); err != nil {
+			a.o.log.Warn("an account page could not be told", "event", event, "error", err)
+		}
+	})
+}

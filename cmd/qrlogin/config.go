@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"net/url"
+	"strings"
+)
+
+// config is what the command line and the environment say.
+type config struct {
+	listen       string
+	data         string
+	publicURL    string
+	site         string
+	demoPassword string
+	proxies      []netip.Prefix // whose X-Forwarded-For is believed
+	fanfareURL   string         // "" = embedded
+	fanfareKey   string
+}
+
+const usage = `qrlogin signs people in by scanning a QR code with a phone.
+
+  qrlogin [flags]
+
+Flags (each also as environment variable, such as QRLOGIN_LISTEN):
+`
+
+// parseConfig reads flags; what they leave out comes from the environment,
+// then from the defaults.
+func parseConfig(args []string, env func(string) string, out io.Writer) (config, error) {
+	var c config
+	var proxies string
+	fs := flag.NewFlagSet("qrlogin", flag.ContinueOnError)
+	fs.SetOutput(out)
+	text := func(to *string, name, def, what string) {
+		if v := env("QRLOGIN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); v != "" {
+			def = v
+		}
+		fs.StringVar(to, name, def, what)
+	}
+	text(&c.listen, "listen", "127.0.0.1:8090", "`address` to listen on; 0.0.0.0:8090 for all of the network")
+	text(&c.data, "data", "qrlogin-data", "`folder` for the users and, when embedded, for Fanfare")
+	text(&c.publicURL, "public-url", "", "`URL` at which phones reach this app; default made from --listen")
+	text(&c.site, "site", "Fanfare Demo", "`name` of the site, as people see it")
+	text(&proxies, "trusted-proxy", "", "`networks` of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8,::1")
+	// Its default is not shown in the usage, because it may be a password.
+	fs.StringVar(&c.demoPassword, "demo-password", "", "new `password` of the user demo, at least 8 characters; default a random one at the first start")
+	fs.Usage = func() {
+		_, _ = fmt.Fprint(out, usage)
+		fs.PrintDefaults()
+		_, _ = fmt.Fprint(out, "\nFANFARE_URL and FANFARE_SECRET_KEY name a Fanfare to use; without them one is embedded.\n")
+	}
+	if err := fs.Parse(args); err != nil {
+		return c, err
+	}
+	if fs.NArg() > 0 {
+		return c, fmt.Errorf("%q is no flag: see qrlogin --help", fs.Arg(0))
+	}
+	if c.demoPassword == "" {
+		c.demoPassword = env("QRLOGIN_DEMO_PASSWORD")
+	}
+	c.fanfareURL, c.fanfareKey = env("FANFARE_URL"), env("FANFARE_SECRET_KEY")
+	return c, c.check(proxies)
+}
+
+func (c *config) check(proxies string) error {
+	if _, _, err := net.SplitHostPort(c.listen); err != nil {
+		return fmt.Errorf("--listen %q: give address and port, like 127.0.0.1:8090", c.listen)
+	}
+	if c.publicURL != "" {
+		u, err := url.Parse(c.publicURL)
+		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || strings.Trim(u.Path, "/") != "" {
+			return fmt.Errorf("--public-url %q: give scheme and host, like https://id.example.com", c.publicURL)
+		}
+	}
+	for part := range strings.FieldsFuncSeq(proxies, func(r rune) bool { return r == ',' || r == ' ' }) {
+		p, err := netip.ParsePrefix(part)
+		if err != nil {
+			a, aerr := netip.ParseAddr(part)
+			if aerr != nil {
+				return fmt.Errorf("--trusted-proxy %q: give networks like 10.0.0.0/8 or addresses, with commas between", part)
+			}
+			p = netip.PrefixFrom(a, a.BitLen())
+		}
+		c.proxies = append(c.proxies, p.Masked())
+	}
+	if c.demoPassword != "" && len(c.demoPassword) < 8 {
+		return errors.New("--demo-password is too short: give at least 8 characters")
+	}
+	if (c.fanfareURL == "") != (c.fanfareKey == "") {
+		return errors.New("set both FANFARE_URL and FANFARE_SECRET_KEY, or neither to embed Fanfare")
+	}
+	return nil
+}

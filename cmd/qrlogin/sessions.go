@@ -1,0 +1,119 @@
+package main
+
+import (
+	"crypto/rand"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/fanfarehq/fanfare/sdk/qrlogin"
+)
+
+// session is a browser that is signed in. Its secret is in a cookie; here is
+// its hash only.
+type session struct {
+	ID      string // names it to people and in channels; not secret
+	User    string
+	Label   string // "Chrome on Linux"
+	IP      string
+	Via     string // how it was signed in
+	Created time.Time
+	Seen    time.Time
+}
+
+const (
+	sessionLife    = 30 * 24 * time.Hour
+	sessionIdle    = 12 * time.Hour
+	maxPerUser     = 50
+	sessionSeenGap = time.Minute // how exact Seen is
+)
+
+// sessions are all signed-in browsers, in memory: a restart signs everybody
+// out. Safe for concurrent use; bounded by maxPerUser for each user.
+type sessions struct {
+	mu sync.Mutex
+	m  map[qrlogin.Hash]session
+}
+
+func newSessions() *sessions { return &sessions{m: map[qrlogin.Hash]session{}} }
+
+// add makes a session and returns its secret. The user's oldest goes where
+// there are too many.
+func (s *sessions) add(one session) (secret string, added session) {
+	secret = rand.Text() + rand.Text()
+	one.ID, one.Created = rand.Text(), time.Now()
+	one.Seen = one.Created
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget()
+	if of := s.of(one.User); len(of) >= maxPerUser {
+		s.drop(of[len(of)-1].ID)
+	}
+	s.m[qrlogin.HashOf(secret)] = one
+	return secret, one
+}
+
+// get is the live session of a secret.
+func (s *sessions) get(secret string) (session, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := qrlogin.HashOf(secret)
+	one, ok := s.m[h]
+	if !ok || over(one) {
+		return session{}, false
+	}
+	if time.Since(one.Seen) > sessionSeenGap {
+		one.Seen = time.Now()
+		s.m[h] = one
+	}
+	return one, true
+}
+
+// list are a user's sessions, newest first.
+func (s *sessions) list(user string) []session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget()
+	return s.of(user)
+}
+
+// end ends a user's session by its id.
+func (s *sessions) end(user, id string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.ContainsFunc(s.of(user), func(o session) bool { return o.ID == id }) {
+		return false
+	}
+	s.drop(id)
+	return true
+}
+
+func (s *sessions) of(user string) (out []session) {
+	for _, one := range s.m {
+		if one.User == user {
+			out = append(out, one)
+		}
+	}
+	slices.SortFunc(out, func(a, b session) int { return b.Created.Compare(a.Created) })
+	return out
+}
+
+func (s *sessions) drop(id string) {
+	for h, one := range s.m {
+		if one.ID == id {
+			delete(s.m, h)
+		}
+	}
+}
+
+func (s *sessions) forget() {
+	for h, one := range s.m {
+		if over(one) {
+			delete(s.m, h)
+		}
+	}
+}
+
+func over(one session) bool {
+	return time.Since(one.Created) > sessionLife || time.Since(one.Seen) > sessionIdle
+}
