@@ -31,7 +31,7 @@ func (p *patient) folder(context.Context) finding {
 		return fail(p.data+" is not a folder", "Name a folder with --data.")
 	}
 	p.isHere = true
-	if mode := info.Mode().Perm(); mode&0o077 != 0 && hasModes {
+	if mode := info.Mode().Perm(); mode&0o007 != 0 && hasModes {
 		return fail(fmt.Sprintf("%s is open to other users (mode %04o), and holds secrets", p.data, mode), "chmod 700 "+shellQuote(p.data))
 	}
 	probe, err := os.CreateTemp(p.data, ".doctor-*")
@@ -44,6 +44,9 @@ func (p *patient) folder(context.Context) finding {
 	err = errors.Join(probe.Close(), os.Remove(probe.Name()))
 	if err != nil {
 		return warn("a probe file could not be removed: "+err.Error(), "Remove it by hand.")
+	}
+	if mode := info.Mode().Perm(); mode&0o070 != 0 && hasModes { // wanted on some container volumes
+		return warn(fmt.Sprintf("%s is open to its group (mode %04o), and holds secrets", p.data, mode), "chmod 700 "+shellQuote(p.data)+", unless the group is the server's own")
 	}
 	return ok("%s is there, closed to others, and writable", p.data)
 }
@@ -59,7 +62,7 @@ func (p *patient) secrets(context.Context) finding {
 		if err != nil {
 			continue // a folder that was never started has none of them
 		}
-		if info.Mode().Perm()&0o077 != 0 && hasModes {
+		if info.Mode().Perm()&0o007 != 0 && hasModes {
 			open = append(open, shellQuote(filepath.Join(p.data, name)))
 			continue
 		}
@@ -71,7 +74,7 @@ func (p *patient) secrets(context.Context) finding {
 	if len(closed) == 0 {
 		return skip("none yet: the first start makes them")
 	}
-	return ok("%s are readable for their owner only", strings.Join(closed, ", "))
+	return ok("other users cannot read %s", strings.Join(closed, ", "))
 }
 
 // disk looks at the free space under the data folder, or where it would be.

@@ -28,6 +28,7 @@ type keyInfo struct {
 	Name    string          `json:"name"`
 	Created time.Time       `json:"created"`
 	Expires *time.Time      `json:"expires"`
+	Revoked *time.Time      `json:"revoked"`
 	Origins []string        `json:"allowed_origins"`
 	Grants  protocol.Grants `json:"grants"`
 	Text    string          `json:"key"`
@@ -87,7 +88,10 @@ func (c *keyListCmd) Run(ctx context.Context, con *console) error {
 }
 
 func (k *keyInfo) expires() string {
-	if k.Expires == nil {
+	switch {
+	case k.Revoked != nil:
+		return "revoked " + date(*k.Revoked)
+	case k.Expires == nil:
 		return ""
 	}
 	return expiry(*k.Expires, time.Now())

@@ -76,10 +76,18 @@ type rest struct {
 // newREST checks base, an http(s) URL without path or credentials in it.
 func newREST(base, credential string) (*rest, error) {
 	u, err := url.Parse(strings.TrimRight(base, "/"))
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil {
-		return nil, &failure{Message: fmt.Sprintf("%q is no server address", base), Remedy: "Write it like http://127.0.0.1:8080 or https://push.example.com.", Usage: true}
+	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		shown := "the --url"
+		if err == nil {
+			shown = u.Redacted()
+		}
+		return nil, &failure{Message: shown + " is no server address", Remedy: "Write it like http://127.0.0.1:8080 or https://push.example.com.", Usage: true}
 	}
-	return &rest{base: u.String(), credential: credential, http: &http.Client{Timeout: 15 * time.Second}}, nil
+	h := &http.Client{
+		Timeout:       15 * time.Second,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }, // a POST would become a GET
+	}
+	return &rest{base: u.String(), credential: credential, http: h}, nil
 }
 
 // do sends in as JSON, unless it is nil, and reads the answer into out, unless
@@ -140,7 +148,11 @@ func problem(base string, res *http.Response, answer []byte) error {
 		Index   *int
 	}
 	if json.Unmarshal(answer, &p) != nil || p.Code == "" {
-		return &failure{Message: fmt.Sprintf("%s answered %s, and not as Fanfare does", base, res.Status), Remedy: "Check the address (--url): something else, such as a proxy, seems to answer there."}
+		f := &failure{Message: fmt.Sprintf("%s answered %s, and not as Fanfare does", base, res.Status), Remedy: "Check the address (--url): something else, such as a proxy, seems to answer there."}
+		if to, err := res.Location(); err == nil {
+			f.Remedy = fmt.Sprintf("Use the address that it points to: --url %s://%s", to.Scheme, to.Host)
+		}
+		return f
 	}
 	e := &protocol.Error{Code: p.Code, Message: p.Detail, Remedy: p.Remedy, Channel: p.Channel, Index: -1}
 	if p.Index != nil {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -36,6 +37,9 @@ func (c *console) writeTable(head []string, rows [][]string) error {
 	}
 	w := bufio.NewWriter(c.Out)
 	line := func(row []string, style string) {
+		for len(row) > 0 && row[len(row)-1] == "" { // no spaces at the end
+			row = row[:len(row)-1]
+		}
 		for i, cell := range row {
 			pad := ""
 			if i < len(row)-1 {
@@ -102,7 +106,7 @@ func expiry(t time.Time, now time.Time) string {
 func about(d time.Duration) string {
 	switch {
 	case d >= 48*time.Hour:
-		return fmt.Sprintf("%d days", int(d.Hours()/24))
+		return fmt.Sprintf("%d days", int(math.Round(d.Hours()/24)))
 	case d >= 2*time.Hour:
 		return fmt.Sprintf("%d h", int(d.Round(time.Hour).Hours()))
 	case d >= 2*time.Minute:
