@@ -388,7 +388,7 @@ function recipes() {
       recipe(
         "Publish from a server",
         publishLine(channel, `{"hello":"world"}`),
-        "The demo app's secret key is in demo.env in the data folder: set -a; . fanfare-data/demo.env"
+        "The demo app's secret key is in the data folder, in demo.env: . fanfare-data/demo.env sets it."
       ),
       recipe(
         "Listen in a page",

@@ -37,7 +37,7 @@ export function recipes(): HTMLElement {
       recipe(
         "Publish from a server",
         publishLine(channel, `{"hello":"world"}`),
-        "The demo app's secret key is in demo.env in the data folder: set -a; . fanfare-data/demo.env",
+        "The demo app's secret key is in the data folder, in demo.env: . fanfare-data/demo.env sets it.",
       ),
       recipe(
         "Listen in a page",
