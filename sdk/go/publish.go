@@ -1,0 +1,207 @@
+package fanfare
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+)
+
+const (
+	maxBatch      = 1000    // messages of a request (PROTOCOL.md, clause 9.3)
+	maxBatchBytes = 1 << 20 // bytes of a request with more than one message
+	maxRetries    = 3
+	maxRetryWait  = 5 * time.Second
+)
+
+// Message is one message to publish.
+type Message struct {
+	Channel string // 1 to 200 bytes of UTF-8 without control characters
+	// Data is written as JSON by encoding/json; nil is null. Mind that it
+	// writes a []byte as a base64 string: give JSON text as json.RawMessage.
+	Data  any
+	Event string // up to 64 bytes; optional
+	ID    string // up to 64 of A-Z a-z 0-9 . _ : -; "" has one made
+}
+
+// PublishOption adds something to a message that Publish sends.
+type PublishOption func(*Message)
+
+// Event names what the message is, up to 64 bytes.
+func Event(name string) PublishOption { return func(m *Message) { m.Event = name } }
+
+// ID sets the message's id, which is random otherwise: up to 64 characters of
+// A-Z a-z 0-9 . _ : -.
+func ID(id string) PublishOption { return func(m *Message) { m.ID = id } }
+
+// Publish sends one message to all who are subscribed to channel, and says
+// what became of it. data is anything that encoding/json writes (see
+// Message.Data).
+//
+// Where nothing listens at the URL, or the server says 503 (it is just
+// starting or stopping), Publish tries up to three times more, for as long as
+// ctx lives. It never repeats a request that may have been carried out: when
+// the connection breaks before the answer, the error says so, and whether the
+// message went out is unknown.
+func (c *Client) Publish(ctx context.Context, channel string, data any, opts ...PublishOption) (protocol.Published, error) {
+	m := Message{Channel: channel, Data: data}
+	for _, o := range opts {
+		o(&m)
+	}
+	body, id, err := encode(m)
+	if err != nil {
+		return protocol.Published{}, err
+	}
+	var answer protocol.Published
+	if err := c.post(ctx, body, true, &answer); err != nil {
+		return protocol.Published{}, err
+	}
+	if answer.ID == "" {
+		answer.ID = id
+	}
+	answer.Channel = protocol.Channel(channel)
+	return answer, nil
+}
+
+// PublishAll sends messages in requests of at most 1000, one after the other,
+// and says what became of each, in the same order. The server checks all of a
+// request before it publishes any of it. When a request fails, PublishAll
+// returns what earlier ones published, and the error; where that is a
+// *protocol.Error about one message, its Index is that message's place in
+// msgs. Requests are repeated as by Publish, but not after a 503, since a part
+// of a batch may have gone out.
+func (c *Client) PublishAll(ctx context.Context, msgs ...Message) ([]protocol.Published, error) {
+	encoded := make([][]byte, len(msgs))
+	for i, m := range msgs {
+		body, _, err := encode(m)
+		if err != nil {
+			if e, ok := errors.AsType[*protocol.Error](err); ok {
+				return nil, e.At(i)
+			}
+			return nil, fmt.Errorf("message %d: %w", i, err)
+		}
+		encoded[i] = body
+	}
+	published := make([]protocol.Published, 0, len(msgs))
+	for len(encoded) > 0 {
+		n := batchLen(encoded)
+		body := append([]byte(`{"messages":[`), bytes.Join(encoded[:n], []byte{','})...)
+		body = append(body, "]}"...)
+		var answer struct {
+			Messages []protocol.Published `json:"messages"`
+		}
+		err := c.post(ctx, body, false, &answer)
+		if e, ok := errors.AsType[*protocol.Error](err); ok && e.Index >= 0 {
+			err = e.At(len(published) + e.Index)
+		}
+		if err != nil {
+			return published, err
+		}
+		if len(answer.Messages) != n {
+			return published, fmt.Errorf("fanfare: %s answered for %d messages, but %d were sent", c.base, len(answer.Messages), n)
+		}
+		published = append(published, answer.Messages...)
+		encoded = encoded[n:]
+	}
+	return published, nil
+}
+
+// batchLen is how many of encoded go into one request: at least one.
+func batchLen(encoded [][]byte) int {
+	size := 0
+	for i, m := range encoded {
+		if size += len(m) + 1; i == maxBatch || (i > 0 && size > maxBatchBytes) {
+			return i
+		}
+	}
+	return len(encoded)
+}
+
+// encode checks m and writes it as the server takes it.
+func encode(m Message) (body []byte, id string, err error) {
+	ch, err := protocol.ParseChannel(m.Channel)
+	if err != nil {
+		return nil, "", err
+	}
+	if err := protocol.CheckEvent(m.Event); err != nil {
+		return nil, "", protocol.AsError(err).On(ch)
+	}
+	if err := protocol.CheckID(m.ID); err != nil {
+		return nil, "", protocol.AsError(err).On(ch)
+	}
+	if m.ID == "" {
+		m.ID = rand.Text()
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false) // data goes out as it is written here
+	err = enc.Encode(struct {
+		Channel string `json:"channel"`
+		ID      string `json:"id"`
+		Event   string `json:"event,omitempty"`
+		Data    any    `json:"data"`
+	}{m.Channel, m.ID, m.Event, m.Data})
+	if err != nil {
+		return nil, "", fmt.Errorf("fanfare: the data for channel %q cannot be written as JSON: %w", m.Channel, err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), m.ID, nil
+}
+
+// post sends body to /v1/messages and reads the answer. It repeats what
+// certainly had no effect: a request that never got a connection, and, where
+// atomic says that it is done whole or not at all, one answered 503.
+func (c *Client) post(ctx context.Context, body []byte, atomic bool, answer any) error {
+	for n := 0; ; n++ {
+		err := c.postOnce(ctx, body, answer)
+		if err == nil {
+			return nil
+		}
+		pause := backoff(n)
+		e, refused := errors.AsType[*protocol.Error](err)
+		again := neverSent(err)
+		if refused && atomic && e.Status() == http.StatusServiceUnavailable {
+			again, pause = true, max(pause, e.RetryAfter)
+		}
+		deadline, bounded := ctx.Deadline()
+		if !again || n == maxRetries || pause > maxRetryWait || (bounded && time.Until(deadline) < pause) {
+			return err
+		}
+		if wait(ctx, pause) != nil {
+			return err
+		}
+	}
+}
+
+func (c *Client) postOnce(ctx context.Context, body []byte, answer any) error {
+	r, err := c.request(ctx, http.MethodPost, "/v1/messages", body)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	resp, err := c.http.Do(r)
+	if err != nil {
+		if neverSent(err) {
+			return c.unreachable(ctx, err)
+		}
+		return fmt.Errorf("%w; whether the messages were published is unknown", c.unreachable(ctx, err))
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode/100 != 2 {
+		return c.refusal(resp)
+	}
+	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	if err != nil {
+		return fmt.Errorf("%w; the messages were published", c.unreachable(ctx, err))
+	}
+	if err := json.Unmarshal(raw, answer); err != nil {
+		return &stranger{c.base, resp.Status, resp.Header.Get("Content-Type")}
+	}
+	return nil
+}
