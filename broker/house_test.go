@@ -18,6 +18,7 @@ func plan() []room {
 	return []room{
 		{"cmd/fanfare", 9},
 		{"cmd/qrlogin", 9},
+		{"docs", 9},
 		{"broker/brokertest", 8},
 		{"broker", 7},
 		{"broker/door/ws", 6},
