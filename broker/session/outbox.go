@@ -2,6 +2,7 @@ package session
 
 import (
 	"sync"
+	"time"
 
 	"github.com/fanfarehq/fanfare/broker/hub"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
@@ -11,11 +12,16 @@ import (
 // shared with the other subscribers.
 const frameOverhead = 64
 
+// slowGrace is how long a slow client has to take the word that it is closed,
+// before its connection is cut.
+const slowGrace = time.Second
+
 // outbox is what waits for one client: a queue of bounded size. All methods
 // may be called concurrently and none blocks. After end nothing more goes in.
 type outbox struct {
 	wake chan struct{} // holds one token when there is work for the writer
 	max  int
+	cut  func() // ends a write that is stuck
 
 	mu     sync.Mutex
 	frames []*hub.Frame
@@ -23,8 +29,8 @@ type outbox struct {
 	ending *protocol.Error
 }
 
-func newOutbox(maxBytes int) *outbox {
-	return &outbox{wake: make(chan struct{}, 1), max: maxBytes}
+func newOutbox(maxBytes int, cut func()) *outbox {
+	return &outbox{wake: make(chan struct{}, 1), max: maxBytes, cut: cut}
 }
 
 // push queues f. A client whose queue is full is a slow one: its queue is
@@ -42,6 +48,7 @@ func (o *outbox) pushLocked(f *hub.Frame) {
 	if o.size > 0 && o.size+len(f.Line)+frameOverhead > o.max {
 		o.frames, o.size = nil, 0
 		o.ending = protocol.NewError(protocol.CodeSlowClient)
+		time.AfterFunc(slowGrace, o.cut)
 	} else {
 		o.frames = append(o.frames, f)
 		o.size += len(f.Line) + frameOverhead

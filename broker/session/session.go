@@ -63,16 +63,20 @@ type Session struct {
 // Serve runs a session that begins with hello, until the client or the server
 // ends it. origin is the Origin header of the handshake, or "".
 func (set *Set) Serve(ctx context.Context, sock Socket, origin string) {
-	s := set.session(sock, origin)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := set.session(sock, origin, cancel)
 	hello := time.AfterFunc(set.o.HelloTimeout, func() { s.End(protocol.NewError(protocol.CodeHelloTimeout)) })
 	defer hello.Stop()
-	s.run(ctx, func() error { return s.hello(ctx, hello) })
+	s.run(ctx, cancel, func() error { return s.hello(ctx, hello) })
 }
 
 // ServeAs runs a session of somebody who is known already and subscribes it to
 // channels. What is wrong is returned before anything was written.
 func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal, channels []protocol.Channel) error {
-	s := set.session(sock, "")
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	s := set.session(sock, "", cancel)
 	for _, ch := range channels {
 		if err := who.May(protocol.Subscribe, ch); err != nil {
 			return protocol.AsError(err).On(ch)
@@ -84,7 +88,7 @@ func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal,
 	if err := s.authorise(who); err != nil {
 		return err
 	}
-	s.run(ctx, func() error {
+	s.run(ctx, cancel, func() error {
 		s.reply(s.welcome(0))
 		for _, ch := range channels {
 			if s.subs[ch] == nil {
@@ -98,12 +102,12 @@ func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal,
 	return nil
 }
 
-func (set *Set) session(sock Socket, origin string) *Session {
+func (set *Set) session(sock Socket, origin string, cut func()) *Session {
 	s := &Session{
 		id:     strings.ToLower(rand.Text()),
 		set:    set,
 		sock:   sock,
-		out:    newOutbox(set.o.QueueBytes),
+		out:    newOutbox(set.o.QueueBytes, cut),
 		origin: origin,
 		subs:   map[protocol.Channel]*subscription{},
 	}
@@ -115,15 +119,13 @@ func (set *Set) session(sock Socket, origin string) *Session {
 func (s *Session) End(e *protocol.Error) { s.out.end(e) }
 
 // run is the session's life: begin, then commands until the end. It returns
-// when nothing of the session is left.
-func (s *Session) run(ctx context.Context, begin func() error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer s.leave()
+// when nothing of the session is left. cancel ends ctx.
+func (s *Session) run(ctx context.Context, cancel func(), begin func() error) {
 	if err := s.set.add(s); err != nil {
 		s.End(protocol.AsError(err))
 	}
 	defer s.set.remove(s)
+	defer s.leave()
 	door := s.sock.Door()
 	s.set.o.Stats.Connected(door)
 
@@ -197,7 +199,8 @@ func (s *Session) write(ctx context.Context) *protocol.Error {
 		select {
 		case <-ctx.Done():
 			s.sock.Close(nil)
-			return nil
+			_, end := s.out.take(nil)
+			return end
 		case <-ping.C:
 			silent := time.Since(time.Unix(0, s.heard.Load()))
 			if s.sock.Pongs() && silent >= 2*s.set.o.PingInterval {
@@ -211,14 +214,14 @@ func (s *Session) write(ctx context.Context) *protocol.Error {
 				s.set.o.Stats.Refused(end.Code)
 				frames = append(frames, encode(protocol.ErrorReply(end, 0, true)))
 			}
-			err := s.sock.Write(ctx, frames)
+			if err := s.sock.Write(ctx, frames); err != nil {
+				s.sock.Close(nil)
+				_, end = s.out.take(nil) // it may have been cut off for being slow
+				return end
+			}
 			if end != nil {
 				s.sock.Close(end)
 				return end
-			}
-			if err != nil {
-				s.sock.Close(nil)
-				return nil
 			}
 			buf = frames
 		}

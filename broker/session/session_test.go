@@ -291,14 +291,14 @@ func TestStuckSocket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := startNode(t)
 		set := n.set(func(o *session.Options) { o.QueueBytes = 10_000 })
-		stuck, fine := newWire(), newWire()
+		stuck, dead, fine := newWire(), newWire(), newWire()
 		var run sync.WaitGroup
-		for _, w := range []*wire{stuck, fine} {
+		for _, w := range []*wire{stuck, dead, fine} {
 			w.in <- n.hello() + "\n" + `{"type":"subscribe","ref":2,"channel":"a"}`
 			run.Go(func() { set.Serve(t.Context(), w, "") })
 		}
 		synctest.Wait()
-		stuck.stuck = make(chan struct{})
+		stuck.stuck, dead.stuck = make(chan struct{}), make(chan struct{})
 		for i := range 100 {
 			n.publish("a", fmt.Sprintf("%500d", i))
 			synctest.Wait()
@@ -311,6 +311,13 @@ func TestStuckSocket(t *testing.T) {
 		got, _ := stuck.heard()
 		if r := stuck.last(); r.Code != protocol.CodeSlowClient || len(got) > 25 {
 			t.Errorf("the stuck one got %d frames, the last %+v", len(got), r)
+		}
+		<-time.After(time.Second)
+		synctest.Wait()
+		select {
+		case <-dead.closed: // its writer hung in the socket and was cut off
+		default:
+			t.Error("the dead one is still there")
 		}
 		close(fine.in)
 		run.Wait()
@@ -334,7 +341,6 @@ func TestDrainIsSpread(t *testing.T) {
 		began := time.Now()
 		set.Drain(t.Context(), 10*time.Second)
 		run.Wait()
-		set.Wait()
 		seconds := map[int]int{}
 		for _, w := range wires {
 			_, at := w.heard()

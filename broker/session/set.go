@@ -42,15 +42,12 @@ type Options struct {
 type Set struct {
 	o Options
 
-	running sync.WaitGroup
+	empty chan struct{} // closed when draining is done
 
 	mu       sync.Mutex
 	live     map[*Session]struct{}
 	draining bool
 }
-
-// Wait returns when no session is left. Call it after Drain.
-func (set *Set) Wait() { set.running.Wait() }
 
 // NewSet makes an empty set.
 func NewSet(o Options) *Set {
@@ -63,7 +60,7 @@ func NewSet(o Options) *Set {
 	if o.QueueBytes == 0 {
 		o.QueueBytes = 1 << 20
 	}
-	return &Set{o: o, live: map[*Session]struct{}{}}
+	return &Set{o: o, live: map[*Session]struct{}{}, empty: make(chan struct{})}
 }
 
 // Len is how many sessions are live.
@@ -80,7 +77,6 @@ func (set *Set) add(s *Session) error {
 		return protocol.NewError(protocol.CodeRestarting)
 	}
 	set.live[s] = struct{}{}
-	set.running.Add(1)
 	return nil
 }
 
@@ -89,19 +85,24 @@ func (set *Set) remove(s *Session) {
 	defer set.mu.Unlock()
 	if _, ok := set.live[s]; ok {
 		delete(set.live, s)
-		set.running.Done()
+		if set.draining && len(set.live) == 0 {
+			close(set.empty)
+		}
 	}
 }
 
 // Drain takes no new session and asks the live ones to come back elsewhere,
-// each at a random moment within spread, so that they do not all come at
-// once. It returns when all have been asked or ctx ends.
+// one after the other over spread and in random order, so that they do not all
+// come at once. It returns when none is left or ctx ends. Call it once.
 func (set *Set) Drain(ctx context.Context, spread time.Duration) {
 	set.mu.Lock()
 	set.draining = true
 	live := make([]*Session, 0, len(set.live))
 	for s := range set.live {
 		live = append(live, s)
+	}
+	if len(live) == 0 {
+		close(set.empty)
 	}
 	set.mu.Unlock()
 
@@ -114,5 +115,9 @@ func (set *Set) Drain(ctx context.Context, spread time.Duration) {
 		case <-ctx.Done():
 		}
 		s.End(protocol.NewError(protocol.CodeRestarting))
+	}
+	select {
+	case <-set.empty:
+	case <-ctx.Done():
 	}
 }

@@ -1,0 +1,223 @@
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/fanfarehq/fanfare/broker/api"
+	"github.com/fanfarehq/fanfare/broker/bus"
+	"github.com/fanfarehq/fanfare/broker/door/sse"
+	"github.com/fanfarehq/fanfare/broker/door/ws"
+	"github.com/fanfarehq/fanfare/broker/hub"
+	"github.com/fanfarehq/fanfare/broker/session"
+	"github.com/fanfarehq/fanfare/broker/stats"
+	"github.com/fanfarehq/fanfare/broker/tenant"
+	"github.com/fanfarehq/fanfare/dashboard"
+	"github.com/fanfarehq/fanfare/sdk/js"
+)
+
+// Broker is a Fanfare node. All methods may be called concurrently, Run once.
+// It lives from New to Close.
+type Broker struct {
+	config   Config
+	log      *slog.Logger
+	bus      *bus.Bus
+	tenants  *tenant.Tenants
+	hub      *hub.Hub
+	sessions *session.Set
+	handler  http.Handler
+	listener net.Listener // nil with Listen "-"
+	welcome  Welcome
+	draining atomic.Bool
+	close    sync.Once
+}
+
+// New opens the data folder, starts the rooms and listens; Run serves. At the
+// first start it makes an account, the app demo and its keys. Errors are one
+// line that a person can act on.
+func New(ctx context.Context, c Config) (*Broker, error) {
+	c = c.withDefaults()
+	b := &Broker{config: c, log: c.Logger}
+	if err := b.build(ctx); err != nil {
+		b.Close()
+		return nil, explain(c, err)
+	}
+	return b, nil
+}
+
+func (b *Broker) build(ctx context.Context) (err error) {
+	c := b.config
+	if c.Listen != "-" {
+		if b.listener, err = net.Listen("tcp", c.Listen); err != nil {
+			return err
+		}
+		if c.PublicURL == "" {
+			c.PublicURL = urlOf(b.listener.Addr())
+		}
+	}
+	if b.bus, err = bus.Open(ctx, bus.Options{Dir: c.Data, Logger: b.log}); err != nil {
+		return err
+	}
+	if b.tenants, err = b.openTenants(ctx); err != nil {
+		return err
+	}
+	f, isFirst, err := begin(ctx, c.Data, b.tenants)
+	if err != nil {
+		return err
+	}
+	if err := writeEnv(c.Data, c.PublicURL, f); err != nil {
+		return err
+	}
+	code, _, err := b.tenants.NewLink(ctx, f.Account)
+	if err != nil {
+		return fmt.Errorf("make the sign-in link: %w", err)
+	}
+	b.welcome = Welcome{
+		URL: c.PublicURL, App: f.App, PublishableKey: f.PublishableKey, SecretKey: f.SecretKey,
+		AccountToken: f.AccountToken, Link: c.PublicURL + "/dashboard/#code=" + code, FirstStart: isFirst, DataDir: c.Data,
+	}
+
+	counters := stats.New()
+	if b.hub, err = hub.New(hub.Options{Bus: b.bus, Stats: counters, Log: b.log}); err != nil {
+		return err
+	}
+	b.sessions = session.NewSet(session.Options{
+		Auth: b.tenants, Hub: b.hub, Stats: counters, Log: b.log,
+		PingInterval: c.PingInterval, QueueBytes: c.QueueBytes,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/v1/ws", ws.Handler(b.sessions))
+	mux.Handle("/v1/sse", sse.Handler(b.sessions, b.tenants))
+	mux.Handle("/", api.New(api.Options{
+		Tenants: b.tenants, Hub: b.hub, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
+		Version: api.Version{Version: c.Version, Commit: c.Commit}, SDK: js.Dist, Dashboard: dashboard.Handler(),
+	}))
+	b.handler = mux
+	return nil
+}
+
+func (b *Broker) openTenants(ctx context.Context) (*tenant.Tenants, error) {
+	key, err := masterKey(b.config.Data)
+	if err != nil {
+		return nil, err
+	}
+	records, err := b.bus.Bucket(ctx, "tenant", bus.BucketOptions{})
+	if err != nil {
+		return nil, err
+	}
+	tickets, err := b.bus.Bucket(ctx, "tickets", bus.BucketOptions{MaxAge: time.Hour})
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := b.bus.Bucket(ctx, "sessions", bus.BucketOptions{MaxAge: 24 * time.Hour})
+	if err != nil {
+		return nil, err
+	}
+	return tenant.Open(ctx, tenant.Options{Records: records, Tickets: tickets, Sessions: sessions, MasterKey: key, Logger: b.log})
+}
+
+// explain makes one line of the faults that people meet at the start.
+func explain(c Config, err error) error {
+	switch {
+	case errors.Is(err, syscall.EADDRINUSE):
+		return fmt.Errorf("%s is taken by another program: stop that one, or choose another address with --listen", c.Listen)
+	case errors.Is(err, syscall.EACCES) && c.Listen != "-" && isListenError(err):
+		return fmt.Errorf("no permission to listen on %s: choose a port over 1023 with --listen", c.Listen)
+	case errors.Is(err, bus.ErrLocked):
+		return fmt.Errorf("another Fanfare runs on the data folder %s: stop that one, or choose another folder with --data", c.Data)
+	case errors.Is(err, bus.ErrDiskFull), errors.Is(err, syscall.ENOSPC):
+		return fmt.Errorf("the disk of the data folder %s is full: free some space, or choose another folder with --data", c.Data)
+	case errors.Is(err, os.ErrPermission):
+		return fmt.Errorf("no permission for the data folder %s: choose another one with --data (%w)", c.Data, err)
+	}
+	return err
+}
+
+func isListenError(err error) bool {
+	_, ok := errors.AsType[*net.OpError](err)
+	return ok
+}
+
+// Welcome is what to tell the person who started the node.
+func (b *Broker) Welcome() Welcome { return b.welcome }
+
+// Handler serves all of the node: doors, REST, dashboard, SDK.
+func (b *Broker) Handler() http.Handler { return b.handler }
+
+func (b *Broker) ready(ctx context.Context) error {
+	if b.draining.Load() {
+		return errors.New("draining")
+	}
+	return b.bus.Ready(ctx)
+}
+
+// Run serves until ctx ends, then sends the clients away over DrainTime and
+// lets running requests finish. It returns nil after such a stop.
+func (b *Broker) Run(ctx context.Context) error {
+	base, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	server := &http.Server{
+		Handler:           b.handler,
+		BaseContext:       func(net.Listener) context.Context { return base },
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
+	}
+	failed := make(chan error, 1)
+	var serving sync.WaitGroup
+	if b.listener != nil {
+		serving.Go(func() {
+			if err := server.Serve(b.listener); !errors.Is(err, http.ErrServerClosed) {
+				failed <- fmt.Errorf("serve: %w", err)
+			}
+		})
+	}
+	var err error
+	select {
+	case <-ctx.Done():
+		b.log.Info("stopping", "sessions", b.sessions.Len())
+	case err = <-failed:
+	}
+	b.draining.Store(true)
+	stop, cancel := context.WithTimeout(base, b.config.DrainTime+5*time.Second)
+	defer cancel()
+	b.sessions.Drain(stop, b.config.DrainTime)
+	if serr := server.Shutdown(stop); serr != nil && err == nil {
+		b.log.Warn("some requests were cut off", "err", serr)
+	}
+	cut()
+	serving.Wait()
+	return err
+}
+
+// Close ends the rooms top-down and frees the data folder. Call it after Run
+// has returned.
+func (b *Broker) Close() error {
+	var err error
+	b.close.Do(func() {
+		if b.listener != nil {
+			_ = b.listener.Close()
+		}
+		if b.hub != nil {
+			b.hub.Close()
+		}
+		if b.tenants != nil {
+			b.tenants.Close()
+		}
+		if b.bus != nil {
+			err = b.bus.Close()
+		}
+	})
+	return err
+}

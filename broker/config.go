@@ -1,0 +1,66 @@
+package broker
+
+import (
+	"log/slog"
+	"net"
+	"time"
+)
+
+// Config says how a node runs. The zero value is a node for trying things out
+// on this machine.
+type Config struct {
+	// Listen is the address of the HTTP server, default 127.0.0.1:8080; port
+	// 0 takes a free one. "-" opens none: the caller serves Handler itself and
+	// must set PublicURL.
+	Listen string
+	// Data is the folder that holds everything, default ./fanfare-data. One
+	// process at a time.
+	Data string
+	// PublicURL is how clients reach this node, default made from Listen.
+	PublicURL string
+	// MetricsOpen lets others than this machine read /metrics.
+	MetricsOpen bool
+	// DrainTime is how long a stop takes to send clients away, default 5 s.
+	// Clients spread their coming back over it.
+	DrainTime time.Duration
+	// PingInterval is the time between pings, default 25 s.
+	PingInterval time.Duration
+	// QueueBytes is what may wait for one slow client, default 1 MiB.
+	QueueBytes int
+	// Logger is where the log goes, default slog.Default().
+	Logger *slog.Logger
+	// Version and Commit are what /version says.
+	Version, Commit string
+}
+
+func (c Config) withDefaults() Config {
+	if c.Listen == "" {
+		c.Listen = "127.0.0.1:8080"
+	}
+	if c.Data == "" {
+		c.Data = "fanfare-data"
+	}
+	if c.DrainTime == 0 {
+		c.DrainTime = 5 * time.Second
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	if c.Version == "" {
+		c.Version = "dev"
+	}
+	return c
+}
+
+// urlOf is the URL of a listener's address as a browser on this machine
+// reaches it.
+func urlOf(addr net.Addr) string {
+	host, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return "http://" + addr.String()
+	}
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return "http://" + net.JoinHostPort(host, port)
+}

@@ -1,0 +1,181 @@
+// Package sse is the door for server-sent events: GET /v1/sse (PROTOCOL.md,
+// section 7), for EventSource, curl -N and places where WebSocket is blocked.
+// The wire format is that of the HTML standard, section 9.2.
+package sse
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/fanfarehq/fanfare/broker/api"
+	"github.com/fanfarehq/fanfare/broker/hub"
+	"github.com/fanfarehq/fanfare/broker/session"
+	"github.com/fanfarehq/fanfare/broker/tenant"
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+)
+
+const (
+	writeTimeout = 10 * time.Second
+	maxChannels  = 100
+	cookieName   = "fanfare_token"
+)
+
+// Authenticator knows who holds a credential or a ticket.
+type Authenticator interface {
+	Authenticate(ctx context.Context, credential, origin string) (*tenant.Principal, error)
+	RedeemTicket(ctx context.Context, text, origin string) (*tenant.Principal, error)
+}
+
+// Handler checks requests and runs a session on each. It may be called
+// concurrently; sessions end when the request's context does.
+func Handler(sessions *session.Set, auth Authenticator) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		head := w.Header()
+		head.Set("Access-Control-Allow-Origin", "*") // no cookie crosses origins: clause 9.10
+		switch r.Method {
+		case http.MethodOptions:
+			head.Set("Access-Control-Allow-Headers", "Authorization, Last-Event-ID, Cache-Control")
+			head.Set("Access-Control-Max-Age", "7200")
+			w.WriteHeader(http.StatusNoContent)
+			return
+		case http.MethodGet:
+		default:
+			head.Set("Allow", "GET, OPTIONS")
+			api.WriteError(w, protocol.NewError(protocol.CodeMethodNotAllowed))
+			return
+		}
+		channels, err := parse(r)
+		if err != nil {
+			api.WriteError(w, err)
+			return
+		}
+		who, err := authenticate(r, auth)
+		if err != nil {
+			api.WriteError(w, err)
+			return
+		}
+		s := &stream{w: w, rc: http.NewResponseController(w)}
+		if err := sessions.ServeAs(r.Context(), s, who, channels); err != nil {
+			api.WriteError(w, err)
+		}
+	})
+}
+
+func parse(r *http.Request) ([]protocol.Channel, error) {
+	names := r.URL.Query()["channel"]
+	switch {
+	case len(names) == 0:
+		return nil, protocol.Errorf(protocol.CodeBadRequest, "The address names no channel: add ?channel=….")
+	case len(names) > maxChannels:
+		return nil, protocol.Errorf(protocol.CodeChannelLimit, "The address names %d channels; a stream has at most %d.", len(names), maxChannels)
+	}
+	channels := make([]protocol.Channel, len(names))
+	for i, name := range names {
+		ch, err := protocol.ParseChannel(name)
+		if err != nil {
+			return nil, err
+		}
+		channels[i] = ch
+	}
+	return channels, nil
+}
+
+// authenticate takes the credential from the header, a ticket, a publishable
+// key in the query or the cookie: the first that is there counts.
+func authenticate(r *http.Request, auth Authenticator) (*tenant.Principal, error) {
+	origin := r.Header.Get("Origin")
+	if scheme, credential, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return auth.Authenticate(r.Context(), strings.TrimSpace(credential), origin)
+	}
+	q := r.URL.Query()
+	if ticket := q.Get("ticket"); ticket != "" {
+		return auth.RedeemTicket(r.Context(), ticket, origin)
+	}
+	for _, name := range []string{"key", "token", "access_token"} {
+		credential := q.Get(name)
+		if credential == "" {
+			continue
+		}
+		if name != "key" || !strings.HasPrefix(credential, "ffp_") {
+			return nil, protocol.NewError(protocol.CodeKeyInURL)
+		}
+		return auth.Authenticate(r.Context(), credential, origin)
+	}
+	if c, err := r.Cookie(cookieName); err == nil && c.Value != "" {
+		return auth.Authenticate(r.Context(), c.Value, origin)
+	}
+	return nil, protocol.NewError(protocol.CodeCredentialMissing)
+}
+
+// stream is one response as a session sees it. The headers go out with the
+// first Write, so that what is wrong before can still be an HTTP error.
+type stream struct {
+	w     http.ResponseWriter
+	rc    *http.ResponseController
+	begun bool
+	buf   bytes.Buffer
+}
+
+func (s *stream) Door() string { return "sse" }
+func (s *stream) Pongs() bool  { return false }
+
+// Read waits: this client cannot say anything but that it is gone.
+func (s *stream) Read(ctx context.Context, _ int) ([]byte, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+// Close has nothing to do: the response ends when the handler returns, and
+// the last event has told why.
+func (s *stream) Close(*protocol.Error) {}
+
+func (s *stream) Write(_ context.Context, frames []*hub.Frame) error {
+	if !s.begun {
+		s.begin()
+	}
+	s.buf.Reset()
+	for _, f := range frames {
+		s.event(f)
+	}
+	if err := s.rc.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil {
+		return err
+	}
+	if _, err := s.w.Write(s.buf.Bytes()); err != nil {
+		return err
+	}
+	return s.rc.Flush()
+}
+
+func (s *stream) begin() {
+	s.begun = true
+	_ = s.rc.SetReadDeadline(time.Time{}) // the server's limit on request bodies is not for streams
+	head := s.w.Header()
+	head.Set("Content-Type", "text/event-stream")
+	head.Set("Cache-Control", "no-store")
+	head.Set("X-Accel-Buffering", "no") // nginx would hold events back
+	s.w.WriteHeader(http.StatusOK)
+}
+
+func (s *stream) event(f *hub.Frame) {
+	switch f.Type {
+	case protocol.TypePing:
+		s.buf.WriteString(":\n\n")
+		return
+	case protocol.TypeMessage:
+		if f.Position != "" {
+			s.buf.WriteString("id: ")
+			s.buf.WriteString(string(f.Position))
+			s.buf.WriteByte('\n')
+		}
+	default:
+		s.buf.WriteString("event: ")
+		s.buf.WriteString(f.Type)
+		s.buf.WriteByte('\n')
+	}
+	s.buf.WriteString("data: ")
+	s.buf.Write(f.Line)
+	s.buf.WriteString("\n\n")
+}

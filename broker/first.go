@@ -1,0 +1,135 @@
+package broker
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/fanfarehq/fanfare/broker/tenant"
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+)
+
+// Welcome is what a person needs to begin: addresses, the demo app and its
+// keys, a one-time sign-in link for the dashboard. It holds secrets.
+type Welcome struct {
+	URL            string
+	App            protocol.AppID
+	PublishableKey string
+	SecretKey      string
+	AccountToken   string
+	Link           string // good once, for 15 minutes
+	FirstStart     bool
+	DataDir        string
+}
+
+// The files of the data folder that a node writes besides NATS's.
+const (
+	masterFile = "master.key" // 32 random bytes: seals the secret keys
+	firstFile  = "first.json" // what the first start made
+	demoEnv    = "demo.env"
+	adminEnv   = "admin.env"
+)
+
+// first is what the first start made; firstFile keeps it, mode 0600, because
+// the store has only hashes of most of it.
+type first struct {
+	Account        protocol.AccountID `json:"account"`
+	AccountToken   string             `json:"account_token"`
+	App            protocol.AppID     `json:"app"`
+	PublishableKey string             `json:"publishable_key"`
+	SecretKey      string             `json:"secret_key"`
+}
+
+// masterKey reads the folder's master key or makes it.
+func masterKey(dir string) (key [32]byte, err error) {
+	name := filepath.Join(dir, masterFile)
+	b, err := os.ReadFile(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if _, err := rand.Read(key[:]); err != nil {
+			return key, err
+		}
+		return key, writeWhole(name, key[:])
+	case err != nil:
+		return key, err
+	case len(b) != len(key):
+		return key, fmt.Errorf("%s has %d bytes instead of %d: put the right one back from a backup", name, len(b), len(key))
+	}
+	copy(key[:], b)
+	return key, nil
+}
+
+// begin makes the account, the demo app and its keys at the first start, and
+// finds them again at the later ones.
+func begin(ctx context.Context, dir string, t *tenant.Tenants) (f first, isFirst bool, err error) {
+	name := filepath.Join(dir, firstFile)
+	b, err := os.ReadFile(name)
+	if err == nil {
+		if err := json.Unmarshal(b, &f); err != nil {
+			return f, false, fmt.Errorf("%s is damaged: %w", name, err)
+		}
+		return f, false, nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return f, false, err
+	}
+	account, token, err := t.CreateAccount(ctx, "main")
+	if err != nil {
+		return f, false, fmt.Errorf("make the account: %w", err)
+	}
+	app, err := t.CreateApp(ctx, account.ID, tenant.AppInput{Name: "demo"})
+	if err != nil {
+		return f, false, fmt.Errorf("make the demo app: %w", err)
+	}
+	everything := protocol.Grants{Subscribe: []string{"*"}}
+	public, err := t.CreateKey(ctx, account.ID, app.ID, tenant.KeyInput{Kind: tenant.KindPublishable, Name: "demo page", Grants: &everything})
+	if err != nil {
+		return f, false, fmt.Errorf("make the demo keys: %w", err)
+	}
+	secret, err := t.CreateKey(ctx, account.ID, app.ID, tenant.KeyInput{Kind: tenant.KindSecret, Name: "demo server"})
+	if err != nil {
+		return f, false, fmt.Errorf("make the demo keys: %w", err)
+	}
+	f = first{Account: account.ID, AccountToken: token, App: app.ID, PublishableKey: public.Text, SecretKey: secret.Text}
+	b, err = json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return f, false, err
+	}
+	return f, true, writeWhole(name, append(b, '\n'))
+}
+
+// writeEnv writes the shell files that the CLI and the printed commands read.
+func writeEnv(dir, url string, f first) error {
+	demo := fmt.Sprintf("FANFARE_URL=%s\nFANFARE_PUBLISHABLE_KEY=%s\nFANFARE_SECRET_KEY=%s\nFANFARE_APP=%s\n", url, f.PublishableKey, f.SecretKey, f.App)
+	if err := writeWhole(filepath.Join(dir, demoEnv), []byte(demo)); err != nil {
+		return err
+	}
+	admin := fmt.Sprintf("FANFARE_URL=%s\nFANFARE_ACCOUNT_TOKEN=%s\n", url, f.AccountToken)
+	return writeWhole(filepath.Join(dir, adminEnv), []byte(admin))
+}
+
+// writeWhole writes a file of mode 0600 that is there whole or not at all,
+// also after a power cut.
+func writeWhole(name string, b []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".new-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), name)
+}
