@@ -208,12 +208,16 @@ func (k *Bucket) vacancy(ctx context.Context, key string) (rev uint64, free bool
 	return e.Revision, e.Deleted, nil
 }
 
+// message is a change of key, before it has any conditions.
 func (k *Bucket) message(key string, val []byte) (*nats.Msg, error) {
 	if !validKey(key) {
 		return nil, k.badKey(key)
 	}
 	if len(val) > MaxBody {
 		return nil, fmt.Errorf("bucket %s, key %s: the value has %d bytes, %d is the most", k.name, key, len(val), MaxBody)
+	}
+	if err := k.bus.folder.checkSpace(len(val)); err != nil {
+		return nil, k.wrap(key, err)
 	}
 	return &nats.Msg{Subject: k.subject(key), Data: val, Header: nats.Header{}}, nil
 }

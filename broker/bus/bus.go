@@ -30,7 +30,7 @@ type Bus struct {
 	server  *server.Server
 	feeds   *nats.Conn // what comes in for subscribers
 	pubs    *nats.Conn // what goes out
-	kv      *nats.Conn // buckets
+	kv      *nats.Conn // buckets, which is all the control traffic there is yet
 	js      jetstream.JetStream
 	applies chan struct{} // a token for each atomic batch under way
 
@@ -52,13 +52,17 @@ type reader interface {
 // it. No port is opened. The error is one line that names the folder;
 // errors.Is finds ErrLocked and ErrDiskFull in it. ctx bounds the start only.
 func Open(ctx context.Context, o Options) (*Bus, error) {
+	return openBus(ctx, o, freeSpace)
+}
+
+func openBus(ctx context.Context, o Options, free func(dir string) (uint64, error)) (*Bus, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	f, err := openFolder(o.Dir)
+	f, err := openFolder(o.Dir, free)
 	if err != nil {
 		return nil, err
 	}
@@ -69,7 +73,8 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 		readers: make(map[reader]struct{}),
 	}
 	if err := b.start(ctx, cmp.Or(o.Name, "fanfare")); err != nil {
-		return nil, errors.Join(err, b.Close())
+		_ = b.Close() // the first error is the one to tell, in one line
+		return nil, err
 	}
 	return b, nil
 }
@@ -86,7 +91,7 @@ func (b *Bus) start(ctx context.Context, name string) (err error) {
 			return err
 		}
 	}
-	if b.js, err = jetstream.New(b.kv, jetstream.WithDefaultTimeout(10*time.Second)); err != nil {
+	if b.js, err = jetstream.New(b.kv, jetstream.WithDefaultTimeout(5*time.Second)); err != nil {
 		return fmt.Errorf("connecting buckets to the message server: %w", err)
 	}
 	return nil

@@ -33,6 +33,8 @@ func classify(what string, err error) error {
 		return nil
 	case isConflict(err):
 		return fmt.Errorf("%s: %w", what, ErrConflict)
+	case errors.Is(err, ErrDiskFull):
+		return fmt.Errorf("%s: %w", what, err)
 	case isDiskFull(err):
 		return fmt.Errorf("%s: %w: %w", what, ErrDiskFull, err)
 	case errors.Is(err, nats.ErrConnectionClosed):

@@ -26,16 +26,17 @@ const (
 	probeBytes = 256 << 10
 )
 
-// folder is a data folder that this process has locked. It is used by one
-// goroutine at a time, from openFolder to close.
+// folder is a data folder that this process has locked, from openFolder to
+// close. checkSpace may be called concurrently.
 type folder struct {
 	dir  string
 	lock *flock.Flock
+	free func(dir string) (uint64, error) // freeSpace
 }
 
 // openFolder makes dir (0700) where it is missing, locks it and checks that it
 // can be written to. The errors are one line each and name the folder.
-func openFolder(dir string) (*folder, error) {
+func openFolder(dir string, free func(dir string) (uint64, error)) (*folder, error) {
 	if dir == "" {
 		return nil, errors.New("no data folder was given")
 	}
@@ -54,16 +55,20 @@ func openFolder(dir string) (*folder, error) {
 	if !locked {
 		return nil, fmt.Errorf("data folder %s: %w", abs, ErrLocked)
 	}
-	f := &folder{dir: abs, lock: lock}
+	f := &folder{dir: abs, lock: lock, free: free}
 	if err := f.check(); err != nil {
-		return nil, errors.Join(err, f.close())
+		_ = f.close() // the first error is the one to tell, in one line
+		return nil, err
 	}
 	return f, nil
 }
 
-// check writes a probe, which finds a full disk before the server does, and
+// check asks for free space and writes a probe, which finds a quota, and
 // reads or makes the mode file.
 func (f *folder) check() error {
+	if err := f.checkSpace(0); err != nil {
+		return folderError(f.dir, err)
+	}
 	if err := f.probe(); err != nil {
 		return folderError(f.dir, err)
 	}

@@ -44,18 +44,19 @@ func startServer(ctx context.Context, f *folder, name string, log *slog.Logger) 
 	s.SetLoggerV2(l, false, false, false)
 	s.Start()
 
+	if fatal := l.fatal.Load(); fatal != nil {
+		s.Shutdown()
+		s.WaitForShutdown()
+		return nil, folderError(f.dir, errors.New(*fatal))
+	}
 	wait := startLimit
 	if end, ok := ctx.Deadline(); ok {
 		wait = min(wait, time.Until(end))
 	}
-	ready := s.ReadyForConnections(wait)
-	if fatal := l.fatal.Load(); fatal != nil || !ready {
+	if !s.ReadyForConnections(wait) {
 		s.Shutdown()
 		s.WaitForShutdown()
-		if fatal == nil {
-			return nil, fmt.Errorf("starting the message server in %s: not ready within %v", f.dir, wait.Round(time.Millisecond))
-		}
-		return nil, folderError(f.dir, errors.New(*fatal))
+		return nil, fmt.Errorf("starting the message server in %s: not ready within %v", f.dir, wait.Round(time.Millisecond))
 	}
 	return s, nil
 }

@@ -1,0 +1,17 @@
+package bus
+
+// diskReserve is how much space stays free, in bytes. Below it, Open and every
+// change of a bucket answer ErrDiskFull without asking the server: once a
+// write of the server's own meets a full disk it answers nothing any more, and
+// that stream takes no writes until a restart, even when there is space again.
+// The reserve is for what the server writes unasked, such as expiries.
+const diskReserve = 16 << 20
+
+// checkSpace is ErrDiskFull where n more bytes would touch the reserve.
+func (f *folder) checkSpace(n int) error {
+	free, err := f.free(f.dir)
+	if err == nil && free < diskReserve+uint64(n) {
+		return ErrDiskFull
+	}
+	return err
+}
