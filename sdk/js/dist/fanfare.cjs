@@ -28,30 +28,30 @@ module.exports = __toCommonJS(index_exports);
 
 // src/error.ts
 var FanfareError = class extends Error {
-  name = "FanfareError";
-  code;
-  /** What to do first. */
-  remedy;
-  channel;
-  /** When trying again makes sense, in milliseconds. */
-  retryAfter;
   constructor(code, message, remedy, details = {}) {
     super(message);
-    this.code = code;
-    this.remedy = remedy;
-    this.channel = details.channel;
-    this.retryAfter = details.retryAfter;
-    if (details.cause !== void 0) Object.defineProperty(this, "cause", { value: details.cause, configurable: true });
+    Object.assign(this, { name: "FanfareError", code, remedy }, details);
   }
 };
+function closed(cause) {
+  return cause ?? new FanfareError("closed", "The client is closed.", "Make a new Fanfare.");
+}
+function connectionLost() {
+  return new FanfareError("connection_lost", "The connection broke.", "The client comes back by itself; what was under way may or may not have gone out.");
+}
+function noAnswer() {
+  return new FanfareError("no_answer", "The server did not answer in time.", "The client tries again by itself; what was under way may or may not have gone out.");
+}
+function optionsInvalid(message, remedy) {
+  return new FanfareError("options_invalid", message, remedy);
+}
 
 // src/address.ts
-var home = typeof document === "object" ? /^(https?:.*)\/sdk\/fanfare\.js(?:[?#]|$)/.exec(document.currentScript?.src ?? "")?.[1] : void 0;
+var script = globalThis.document?.currentScript;
+var home = /^http.*(?=\/sdk\/fanfare\.js)/.exec(script?.src ?? "")?.[0];
 function address(url) {
-  const found = url ?? home ?? (typeof location === "object" ? location.origin : "");
-  if (!/^(http|ws)s?:\/\/[^/]/.test(found)) {
-    throw new FanfareError("options_invalid", `The address ${JSON.stringify(found)} is no server's.`, 'Give url, such as "https://push.example.com".');
-  }
+  const found = url ?? home ?? String(globalThis.location?.origin);
+  if (!/^(http|ws)s?:\/\/[^/]/.test(found)) throw optionsInvalid(`There is no server at ${found}.`, "Give url, such as https://push.example.com");
   return found.replace(/^ws/, "http").replace(/\/+$/, "");
 }
 
@@ -78,6 +78,9 @@ var Timer = class {
 };
 
 // src/channel.ts
+function wait(list) {
+  return new Promise((resolve, reject) => list.push({ resolve, reject }));
+}
 var Channel = class {
   name;
   holders = /* @__PURE__ */ new Set();
@@ -96,13 +99,11 @@ var Channel = class {
   }
   /** Stops everything that is under way; returns who waited. */
   end() {
-    const { waiting } = this;
     this.turn++;
     this.live = false;
-    this.waiting = [];
     this.holders.clear();
     this.retry.clear();
-    return waiting;
+    return this.waiting.splice(0);
   }
 };
 
@@ -121,26 +122,16 @@ var Backoff = class {
 };
 
 // src/frame.ts
-function* lines(text) {
-  if (typeof text !== "string") return;
-  for (const line of text.split("\n")) {
-    const frame = parse(line);
-    if (frame) yield frame;
-  }
-}
 function parse(text) {
   try {
-    const value = JSON.parse(text);
-    if (value && typeof value === "object" && !Array.isArray(value)) return value;
+    return JSON.parse(text) ?? void 0;
   } catch {
+    return void 0;
   }
-  return void 0;
 }
 function errorOf(frame) {
-  return new FanfareError(frame.code ?? "internal", frame.message ?? "", frame.remedy ?? "", {
-    channel: frame.channel,
-    retryAfter: frame.retry_after
-  });
+  const { code = "internal", message = code, remedy = "", channel, retry_after: retryAfter } = frame;
+  return new FanfareError(code, message, remedy, { channel, retryAfter });
 }
 
 // src/name.ts
@@ -168,7 +159,7 @@ var Requests = class {
       out: false,
       sent: () => {
         request.out = true;
-        if (patient) timer.set(patience, () => request.finish(new FanfareError("no_answer", "The server did not answer within 10 seconds.", "The message may or may not have gone out; publish it again with the same id.")));
+        if (patient) timer.set(patience, () => request.finish(noAnswer()));
       },
       finish: (answer) => {
         timer.clear();
@@ -176,7 +167,7 @@ var Requests = class {
       }
     };
     this.#open.set(ref, request);
-    if (patient) timer.set(patience, () => request.finish(new FanfareError("not_connected", "There was no connection within 10 seconds.", "Try again when the client is connected; the state event tells when.")));
+    if (patient) timer.set(patience, () => request.finish(new FanfareError("not_connected", "There was no connection in time.", "Try again when connected; the state event tells.")));
     return request;
   }
   unsent() {
@@ -186,17 +177,13 @@ var Requests = class {
   answer(frame) {
     this.#open.get(frame.ref)?.finish(frame.type === "error" ? errorOf(frame) : frame);
   }
-  /** The connection is gone: what went out on it gets no answer; what did not waits on. */
-  lose(error) {
-    for (const request of [...this.#open.values()]) if (request.out || !request.patient) request.finish(error);
-  }
-  end(error) {
-    for (const request of [...this.#open.values()]) request.finish(error);
+  /** The connection is gone: what went out on it gets no answer. What did not waits on, unless all is over. */
+  lose(error, all) {
+    for (const request of [...this.#open.values()]) if (all || request.out) request.finish(error);
   }
 };
 
 // src/socket.ts
-var connecting = 0;
 var open = 1;
 var SocketTransport = class {
   socket = true;
@@ -221,9 +208,9 @@ var SocketTransport = class {
     ws.onopen = () => this.#events.open();
     ws.onmessage = (event) => {
       this.#events.alive();
-      for (const frame of lines(event.data)) {
-        if (this.#ws !== ws) return;
-        this.#events.frame(frame);
+      for (const line of String(event.data).split("\n")) {
+        const frame = parse(line);
+        if (frame && this.#ws === ws) this.#events.frame(frame);
       }
     };
     ws.onclose = (event) => {
@@ -240,15 +227,11 @@ var SocketTransport = class {
     const ws = this.#ws;
     if (!ws) return;
     this.#ws = void 0;
-    ws.onopen = ws.onmessage = ws.onclose = ws.onerror = null;
-    if (ws.readyState === connecting) {
-      ws.onerror = ignore;
-    }
+    ws.onopen = ws.onmessage = ws.onclose = null;
+    if (ws.readyState) ws.onerror = null;
     if (ws.readyState <= open) ws.close(1e3);
   }
 };
-function ignore() {
-}
 
 // src/events.ts
 var EventParser = class {
@@ -271,7 +254,7 @@ var EventParser = class {
     return found;
   }
   #field(line) {
-    const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line);
+    const [name, value = ""] = line.split(/: ?(.*)/);
     if (name === "data") this.#data.push(value);
     if (name === "event") this.#name = value;
   }
@@ -291,11 +274,10 @@ var StreamTransport = class {
   /** Channel → ref of its subscribe, 0 once answered. */
   #wanted = /* @__PURE__ */ new Map();
   #credential = "";
-  /** The auth that waits for its stream. */
-  #auth;
+  /** The ref of the auth that waits for its stream. */
+  #auth = 0;
   #live;
   #next;
-  #seen = /* @__PURE__ */ new Set();
   #welcomed = false;
   #closed = false;
   constructor(fetch, base, events) {
@@ -307,92 +289,79 @@ var StreamTransport = class {
   get quiet() {
     return !this.#live;
   }
+  /** Two streams are read, which may both bring a message. */
+  get twofold() {
+    return !!(this.#live && this.#next);
+  }
   start() {
     this.#events.open();
   }
-  send(command) {
-    const { ref = 0, channel = "" } = command;
-    switch (command.type) {
-      case "hello":
-        this.#credential = command.key ?? command.token ?? "";
-        return this.#change();
-      case "auth":
-        this.#auth = { ref, before: this.#credential };
-        this.#credential = command.token ?? "";
-        return this.#change();
-      case "subscribe":
-        if (this.#wanted.size < most) this.#wanted.set(channel, ref);
-        else this.#answer({ type: "error", ref, channel, code: "channel_limit", message: "Without WebSocket a client has at most 100 channels.", remedy: "Let WebSocket through, or unsubscribe from some." });
-        return this.#change();
-      case "unsubscribe":
-        this.#wanted.delete(channel);
-        this.#answer({ type: "unsubscribed", ref, channel });
-        return this.#change();
-      case "publish":
-        void this.#publish(command);
+  send({ type, ref = 0, channel = "", key, token, ...message }) {
+    if (type === "publish") {
+      void this.#publish(ref, { channel, ...message });
+      return;
     }
+    if (type === "hello" || type === "auth") {
+      this.#credential = key ?? token;
+      this.#auth = ref;
+    } else if (type === "unsubscribe") {
+      this.#wanted.delete(channel);
+      this.#tell({ type: "unsubscribed", ref, channel });
+    } else if (type !== "subscribe") {
+      return;
+    } else if (this.#wanted.size < most) {
+      this.#wanted.set(channel, ref);
+    } else {
+      return this.#tell({ type: "error", ref, channel, code: "channel_limit", message: "Without WebSocket, 100 channels are the most.", remedy: "Let WebSocket through, or unsubscribe from some." });
+    }
+    this.#change();
   }
   close() {
     this.#closed = true;
     this.#settle.clear();
-    this.#patience.clear();
-    this.#live?.abort.abort();
-    this.#next?.abort.abort();
-    this.#live = this.#next = void 0;
+    this.#adopt();
   }
   #change() {
-    if (!this.#settle.pending) this.#settle.set(settle, () => this.#reopen());
-  }
-  /** Answers later, as a server does. */
-  #answer(frame) {
-    queueMicrotask(() => this.#tell(frame));
+    if (!this.#settle.pending) this.#settle.set(settle, () => void this.#open());
   }
   #tell(frame) {
     if (!this.#closed) this.#events.frame(frame);
   }
-  #end(frame) {
-    if (this.#closed) return;
-    this.#events.frame(frame);
-    this.close();
-    this.#events.closed(frame.close, frame.code ?? "");
-  }
-  #reopen() {
-    this.#next?.abort.abort();
-    const stream = { abort: new AbortController(), waiting: new Set(this.#wanted.keys()) };
-    this.#next = stream;
-    this.#seen.clear();
-    this.#patience.set(patience2, () => this.#end({ type: "close", close: 1006 }));
-    const work = stream.waiting.size ? this.#read(stream) : this.#probe(stream);
-    work.catch((error) => this.#broken(stream, { type: "close", close: 1006, message: String(error) }));
-  }
-  /** Takes the place of the stream before. */
+  /** Puts stream in the place of all others. */
   #adopt(stream) {
-    this.#live?.abort.abort();
+    for (const other of [this.#live, this.#next]) if (other !== stream) other?.abort.abort();
     this.#live = stream;
     this.#next = void 0;
     this.#patience.clear();
   }
-  /** Without channels: asks whether HTTP works and the credential is good, where that is not known. */
-  async #probe(stream) {
-    if (!this.#welcomed || this.#auth) {
-      const response = await this.#request("/v1/tickets", stream, {});
-      if (stream.abort.signal.aborted) return;
-      if (!response.ok) return this.#refused(stream, await problem(response));
+  async #open() {
+    const abort = new AbortController();
+    const { signal } = abort;
+    const stream = { abort, waiting: new Set(this.#wanted.keys()) };
+    this.#next?.abort.abort();
+    this.#next = stream;
+    this.#patience.set(patience2, () => this.#end({ type: "close", close: 1006 }));
+    try {
+      const query = [...stream.waiting].map((name) => "channel=" + encodeURIComponent(name)).join("&");
+      const response = await (query ? this.#request("/v1/sse?" + query, void 0, signal) : this.#request("/v1/tickets", {}, signal));
+      const refusal = response.ok ? void 0 : await problem(response);
+      if (signal.aborted) return;
+      if (refusal) return this.#refused(stream, refusal);
+      if (query) return await this.#read(stream, response);
       this.#welcome({ type: "welcome" });
+      this.#adopt();
+    } catch {
+      this.#broken(stream, { type: "close", close: 1006 });
     }
-    if (this.#next === stream) this.#adopt(void 0);
   }
-  async #read(stream) {
-    const query = [...stream.waiting].map((name) => "channel=" + encodeURIComponent(name)).join("&");
-    const response = await this.#request("/v1/sse?" + query, stream);
-    if (!response.ok) return this.#refused(stream, await problem(response));
+  async #read(stream, response) {
     const reader = response.body.getReader();
     const decoder = new TextDecoder();
     const parser = new EventParser();
     for (; ; ) {
       const { done, value } = await reader.read();
       if (stream.abort.signal.aborted) return;
-      if (done) return this.#broken(stream, { type: "close", close: 1006 });
+      if (done) throw 0;
       this.#events.alive();
       for (const event of parser.push(decoder.decode(value, { stream: true }))) {
         this.#event(stream, event);
@@ -400,42 +369,30 @@ var StreamTransport = class {
       }
     }
   }
-  #event(stream, event) {
-    const frame = parse(event.data);
+  #event(stream, { name, data }) {
+    const frame = parse(data);
+    const channel = frame?.channel ?? "";
+    const ref = this.#wanted.get(channel);
     if (!frame) return;
-    const { channel = "", id = "" } = frame;
-    switch (event.name) {
-      case "welcome":
-        return this.#welcome(frame);
-      case "subscribed": {
-        const ref = this.#wanted.get(channel);
-        if (ref) {
-          this.#wanted.set(channel, 0);
-          this.#tell({ ...frame, ref });
-        }
-        stream.waiting.delete(channel);
-        if (this.#next === stream && !stream.waiting.size) this.#adopt(stream);
-        return;
+    if (name === "welcome") this.#welcome(frame);
+    if (name === "close") this.#broken(stream, frame);
+    if (name === "message" && ref !== void 0) this.#tell(frame);
+    if (name === "subscribed") {
+      if (ref) {
+        this.#wanted.set(channel, 0);
+        this.#tell({ ...frame, ref });
       }
-      case "message":
-        if (!this.#wanted.has(channel)) return;
-        if (this.#next && this.#live) {
-          if (this.#seen.has(id)) return;
-          this.#seen.add(id);
-        }
-        return this.#tell(frame);
-      case "close":
-        return this.#broken(stream, frame);
+      stream.waiting.delete(channel);
+      if (stream === this.#next && !stream.waiting.size) this.#adopt(stream);
     }
   }
   /** The first welcome is told as it is; a later one answers auth. */
   #welcome(frame) {
-    const auth = this.#auth;
-    this.#auth = void 0;
-    if (!this.#welcomed) {
-      this.#welcomed = true;
-      this.#tell(frame);
-    } else if (auth) this.#tell({ ...frame, type: "authorized", ref: auth.ref });
+    const ref = this.#auth;
+    this.#auth = 0;
+    if (!this.#welcomed) this.#tell(frame);
+    else if (ref) this.#tell({ ...frame, type: "authorized", ref });
+    this.#welcomed = true;
   }
   /** A stream ended. That matters unless another one is about to take its place. */
   #broken(stream, frame) {
@@ -443,91 +400,78 @@ var StreamTransport = class {
     if (stream === this.#live && this.#next) this.#live = void 0;
     else this.#end(frame);
   }
-  #refused(stream, frame) {
-    if (stream.abort.signal.aborted) return;
-    const channel = frame.channel ?? (frame.code === "not_granted" && stream.waiting.size === 1 ? [...stream.waiting][0] : "");
-    const ref = this.#wanted.get(channel);
-    if (ref !== void 0) {
-      this.#wanted.delete(channel);
-      this.#tell({ ...frame, channel, type: ref ? "error" : "unsubscribed", ...ref && { ref } });
-      this.#change();
-    } else if (this.#auth && this.#live) {
-      this.#credential = this.#auth.before;
-      this.#tell({ ...frame, ref: this.#auth.ref });
-      this.#auth = void 0;
-      this.#next = void 0;
-      this.#patience.clear();
-      if (stream.waiting.size !== this.#wanted.size || [...this.#wanted.values()].some(Boolean)) this.#change();
-    } else this.#end({ ...frame, type: "close" });
+  #end(frame) {
+    if (this.#closed) return;
+    this.#events.frame(frame);
+    this.close();
+    this.#events.closed(frame.close, "");
   }
-  async #publish({ ref = 0, type: _, ...message }) {
+  /** One channel's refusal is that channel's end; any other is the connection's. */
+  #refused({ waiting }, frame) {
+    const [first = ""] = waiting;
+    const channel = frame.channel ?? (frame.code === "not_granted" && waiting.size === 1 ? first : "");
+    const ref = this.#wanted.get(channel);
+    if (ref === void 0) return this.#end({ ...frame, type: "close" });
+    this.#wanted.delete(channel);
+    this.#change();
+    this.#tell({ ...frame, channel, type: ref ? "error" : "unsubscribed", ref });
+  }
+  async #publish(ref, message) {
     let frame;
     try {
-      const response = await this.#request("/v1/messages", void 0, message);
+      const response = await this.#request("/v1/messages", message);
       frame = response.ok ? { ...await response.json(), type: "published" } : await problem(response);
-    } catch (error) {
-      frame = { type: "error", code: "connection_lost", message: String(error), remedy: "Publish it again; the message may or may not have gone out." };
+    } catch {
+      const { code, message: message2, remedy } = connectionLost();
+      frame = { type: "error", code, message: message2, remedy };
     }
     this.#tell({ ...frame, ref });
     if (frame.code === "token_expired") this.#end({ ...frame, type: "close" });
   }
-  #request(path, stream, body) {
+  #request(path, body, signal) {
     const fetch = this.#fetch;
     return fetch(this.#base + path, {
       method: body ? "POST" : "GET",
-      headers: { Authorization: "Bearer " + this.#credential, ...body ? { "Content-Type": "application/json" } : { Accept: "text/event-stream" } },
+      headers: { Authorization: "Bearer " + this.#credential, "Content-Type": "application/json" },
+      body: body && JSON.stringify(body),
       cache: "no-store",
-      ...body ? { body: JSON.stringify(body) } : {},
-      ...stream && { signal: stream.abort.signal }
+      signal
     });
   }
 };
 async function problem(response) {
-  const { status } = response;
-  const body = await response.json().catch(() => ({}));
-  const wait = Number(response.headers.get("Retry-After"));
-  const final = body.code && status < 500 && status !== 408 && status !== 429;
+  const { status, headers } = response;
+  const { code, detail, remedy, channel } = await response.json().catch(() => ({}));
+  const passes = !code || status > 499 || status === 429 || status === 408;
   return {
     type: "error",
-    code: body.code ?? "unavailable",
-    message: body.detail ?? `HTTP ${status}`,
-    remedy: body.remedy ?? "",
-    ...body.channel && { channel: body.channel },
-    ...wait && { retry_after: wait * 1e3 },
-    close: body.code === "token_expired" ? 4201 : final ? 4300 : 1006
+    code: code ?? "unavailable",
+    message: detail ?? "HTTP " + status,
+    remedy,
+    channel,
+    retry_after: Number(headers.get("Retry-After")) * 1e3 || void 0,
+    close: code === "token_expired" ? 4201 : passes ? 1006 : 4300
   };
 }
 
 // src/wakeup.ts
 var Wakeup = class {
-  #back;
-  #gone;
-  #on = false;
-  /** back: try now. gone: look whether the connection still lives. */
-  constructor(back, gone) {
-    this.#back = back;
-    this.#gone = gone;
+  #seen;
+  constructor(seen) {
+    this.#seen = () => {
+      if (globalThis.document?.visibilityState !== "hidden") seen();
+    };
   }
   start() {
-    if (this.#on) return;
-    this.#on = true;
     this.#each("addEventListener");
   }
   stop() {
-    if (!this.#on) return;
-    this.#on = false;
     this.#each("removeEventListener");
   }
   #each(method) {
-    const host = globalThis;
-    host[method]?.("online", this.#back);
-    host[method]?.("pageshow", this.#back);
-    host[method]?.("offline", this.#gone);
-    if (typeof document === "object") document[method]?.("visibilitychange", this.#seen);
+    for (const name of ["online", "offline", "pageshow"]) globalThis[method]?.(name, this.#seen);
+    globalThis.document?.[method]?.("visibilitychange", this.#seen);
   }
-  #seen = () => {
-    if (document.visibilityState === "visible") this.#back();
-  };
 };
 
 // src/connection.ts
@@ -543,11 +487,13 @@ var Connection = class {
   state = "initialized";
   /** Why it closed. */
   error;
+  /** Hello is out: subscribes may be sent. */
+  greeted = false;
   #settings;
   #events;
   #requests = new Requests();
   #backoff = new Backoff();
-  #wakeup = new Wakeup(() => this.#awake(), () => this.#probe());
+  #wakeup = new Wakeup(() => this.#awake());
   /** In use, or being opened. */
   #line;
   /** A WebSocket that is tried beside server-sent events. */
@@ -556,7 +502,6 @@ var Connection = class {
   #old;
   #seen = /* @__PURE__ */ new Set();
   #hello;
-  #greeted = false;
   #welcomed = 0;
   // when, 0 = not yet
   #farewell;
@@ -583,10 +528,6 @@ var Connection = class {
     this.#settings = settings;
     this.#events = events;
   }
-  /** Whether subscribes may be sent. */
-  get greeted() {
-    return this.#greeted;
-  }
   start() {
     if (this.state !== "initialized") return;
     this.#wakeup.start();
@@ -603,24 +544,25 @@ var Connection = class {
     this.#drop();
     this.#retry.clear();
     this.#become("closed", error);
-    this.#requests.end(closedError(error));
+    this.#requests.lose(closed(error), true);
   }
   /** Sends a command and calls done with its answer. A patient one waits up to 10 s for the connection. */
   ask(command, done, patient = false) {
-    if (this.state === "closed") return done(closedError(this.error));
+    if (this.state === "closed") return done(closed(this.error));
     const request = this.#requests.add(command, done, patient);
     if (this.state === "connected" || !patient) this.#send(request);
   }
   #send(request) {
     if (bytes(JSON.stringify(request.command)) > this.#maxFrame) {
-      return request.finish(new FanfareError("message_too_large", "The message is larger than this app allows.", "Send a reference to the data instead, or raise the app's message_bytes limit."));
+      return request.finish(new FanfareError("message_too_large", "The message is larger than this app allows.", "Send a reference to the data instead, or raise message_bytes."));
     }
     request.sent();
     this.#line?.send(request.command);
   }
   async #try() {
     const attempt = ++this.#attempt;
-    this.#watch.set(attemptTime, () => this.#lost(1006, noAnswer("The server did not answer.")));
+    const late = () => this.#lost(1006, noAnswer());
+    this.#watch.set(attemptTime, late);
     try {
       this.#hello = await this.#greeting();
     } catch (error) {
@@ -628,25 +570,26 @@ var Connection = class {
       return;
     }
     if (attempt !== this.#attempt) return;
-    this.#watch.set(attemptTime, () => this.#lost(1006, noAnswer("The server did not answer.")));
-    this.#line = this.#dial(this.#blocked < 2 ? this.#settings.socketClass : void 0);
+    this.#watch.set(attemptTime, late);
+    this.#line = this.#dial(this.#blocked < 2 ? this.#settings.WebSocket : void 0);
     this.#line.start();
   }
   async #greeting() {
-    const { credential } = this.#settings;
-    return { type: "hello", ...credential ?? { token: await this.#token() }, client: "fanfare-js/0.1.0" };
+    const { key, token, getToken } = this.#settings;
+    return { type: "hello", key, token: getToken ? await this.#token() : token, client: "fanfare-js/0.1.0" };
   }
   async #token() {
+    let cause = "it must return the token's text";
     try {
       const token = await this.#settings.getToken();
-      if (typeof token === "string" && token) return token;
-    } catch (cause) {
-      throw new FanfareError("token_failed", `getToken failed: ${cause}`, "See the cause; getToken is called again with the next try.", { cause });
+      if (token && typeof token === "string") return token;
+    } catch (error) {
+      cause = error;
     }
-    throw new FanfareError("token_failed", "getToken gave no token.", "Return the token's text, or a promise of it.");
+    throw new FanfareError("token_failed", `getToken failed: ${cause}`, "Mend it; it is called again with the next try.", { cause });
   }
   #dial(socketClass) {
-    const { base, fetch } = this.#settings;
+    const { url, fetch } = this.#settings;
     const events = {
       open: () => this.#opened(line),
       alive: () => {
@@ -655,30 +598,27 @@ var Connection = class {
       frame: (frame) => this.#received(line, frame),
       closed: (code, reason) => this.#ended(line, code, reason)
     };
-    const line = socketClass ? new SocketTransport(socketClass, base, events) : new StreamTransport(fetch, base, events);
+    const line = socketClass ? new SocketTransport(socketClass, url, events) : new StreamTransport(fetch, url, events);
     return line;
   }
   #opened(line) {
     line.send(this.#hello);
     if (line !== this.#line) return;
-    this.#greeted = true;
+    this.greeted = true;
     this.#events.greeted();
   }
   #received(line, frame) {
     switch (frame.type) {
       case "ping":
-        return line.send({ type: "pong", ...frame.ref && { ref: frame.ref } });
+        return line.send({ type: "pong", ref: frame.ref });
       case "welcome":
         return this.#welcome(line, frame);
       case "close":
         if (line === this.#line) this.#farewell = frame;
         return;
       case "message":
-        if (this.#old) {
-          const id = frame.channel + "\n" + frame.id;
-          if (this.#seen.has(id)) return;
-          this.#seen.add(id);
-        }
+        if (!this.#old && (line.socket || !line.twofold)) this.#seen.clear();
+        else if (this.#seen.size === this.#seen.add(frame.channel + "\n" + frame.id).size) return;
     }
     if (!frame.ref) this.#events.frame(frame);
     else this.#requests.answer(frame);
@@ -689,10 +629,10 @@ var Connection = class {
     if (line.socket) {
       this.#blocked = 0;
       this.#upgradeWait = firstUpgrade;
-    } else if (this.#settings.socketClass) this.#upgradeLater();
+    } else if (this.#settings.WebSocket) this.#upgradeLater();
     this.#welcomed = this.#heard = now;
     this.#down = 0;
-    this.#maxFrame = line.socket && frame.max_data ? frame.max_data + 4096 : Infinity;
+    this.#maxFrame = (frame.max_data ?? Infinity) + 4096;
     this.#silence = (frame.ping_interval ?? 25) * 1e3 + grace;
     this.#skew = frame.time ? frame.time - now : 0;
     this.#listen();
@@ -704,23 +644,22 @@ var Connection = class {
   #listen() {
     const left = this.#heard + this.#silence - Date.now();
     if (left > 0) this.#watch.set(left, () => this.#listen());
-    else if (this.#line instanceof StreamTransport && this.#line.quiet) this.#watch.set(this.#silence, () => this.#listen());
-    else this.#lost(1006, noAnswer("Nothing came from the server any more."));
+    else if (!this.#line.socket && this.#line.quiet) this.#watch.set(this.#silence, () => this.#listen());
+    else this.#lost(1006, noAnswer());
   }
   #awake() {
     if (this.#retry.pending) {
       this.#retry.clear();
       void this.#try();
-    } else this.#probe();
+    } else if (this.#welcomed) this.#probe();
   }
   /** Asks for a sign of life (clause 5.2). Server-sent events have no way to ask. */
   #probe() {
-    if (!this.#welcomed) return;
     if (this.#line.socket) {
       const heard = this.#heard -= 1;
       this.#line.send({ type: "ping" });
       this.#ping.set(probeTime, () => {
-        if (heard === this.#heard) this.#lost(1006, noAnswer("The server did not answer a ping."));
+        if (heard === this.#heard) this.#lost(1006, noAnswer());
       });
     } else this.#listen();
   }
@@ -741,26 +680,26 @@ var Connection = class {
       if (line !== this.#line) return;
       this.ask({ type: "auth", token }, (answer) => {
         if (!(answer instanceof FanfareError)) this.#renewBefore(answer.expires);
-        else if (answer.code !== "connection_lost" && answer.code !== "closed") again(answer);
+        else again(answer);
       });
     } catch (error) {
       again(error);
     }
   }
   #ended(line, code, reason) {
-    if (line === this.#old) this.#retired();
     if (line === this.#spare) {
       this.#spare = void 0;
       this.#upgradeLater();
     }
     if (line !== this.#line) return;
     const frame = this.#farewell;
-    const known = frame?.code ? errorOf(frame) : reason && code >= 4e3 ? new FanfareError(reason, `The server closed the connection: ${reason}.`, "See the code in PROTOCOL.md, section 10.") : connectionLost();
+    const known = frame?.code ? errorOf(frame) : code < 4e3 ? connectionLost() : errorOf({ type: "close", code: reason });
     this.#lost(frame?.close ?? code, known);
   }
   /** What clauses 6.4 to 6.6 say is done after a connection, or a try to get one, ended. */
   #lost(code, error) {
-    const { welcomed, line } = { welcomed: this.#welcomed, line: this.#line };
+    const welcomed = this.#welcomed;
+    const line = this.#line;
     const now = Date.now();
     this.#attempt++;
     this.#drop();
@@ -773,15 +712,15 @@ var Connection = class {
     this.#down ||= now;
     const suspended = now - this.#down >= suspendTime;
     const atOnce = welcomed && code >= 4200 && code < 4300;
-    const wait = atOnce ? 0 : suspended ? longestWait : this.#backoff.next();
-    this.#retry.set(Math.max(wait, error.retryAfter ?? 0), () => void this.#try());
+    const wait2 = atOnce ? 0 : suspended ? longestWait : this.#backoff.next();
+    this.#retry.set(Math.max(wait2, error.retryAfter ?? 0), () => void this.#try());
     this.#become(suspended ? "suspended" : "reconnecting", error);
   }
   /** Counts a WebSocket that failed, if HTTP works at the same time. */
   async #count() {
-    const { base, fetch } = this.#settings;
+    const { url, fetch } = this.#settings;
     try {
-      const response = await fetch(base + "/livez", { mode: "no-cors", cache: "no-store" });
+      const response = await fetch(url + "/livez", { mode: "no-cors", cache: "no-store" });
       if (response.ok || response.type === "opaque") this.#blocked++;
     } catch {
     }
@@ -799,7 +738,7 @@ var Connection = class {
       return;
     }
     if (line !== this.#line) return;
-    this.#spare = this.#dial(this.#settings.socketClass);
+    this.#spare = this.#dial(this.#settings.WebSocket);
     this.#upgrade.set(attemptTime, () => {
       this.#spare?.close();
       this.#spare = void 0;
@@ -821,7 +760,6 @@ var Connection = class {
     this.#retire.clear();
     this.#old?.close();
     this.#old = void 0;
-    this.#seen.clear();
   }
   /** Lets go of every transport and of all timers that belong to them. */
   #drop() {
@@ -830,12 +768,12 @@ var Connection = class {
     this.#spare?.close();
     this.#line = this.#spare = this.#farewell = void 0;
     this.#welcomed = 0;
-    this.#greeted = false;
+    this.greeted = false;
     this.#watch.clear();
     this.#ping.clear();
     this.#refresh.clear();
     this.#upgrade.clear();
-    this.#requests.lose(connectionLost());
+    this.#requests.lose(connectionLost(), false);
   }
   #become(current, error) {
     const previous = this.state;
@@ -844,24 +782,10 @@ var Connection = class {
     this.#events.state({ current, previous, error });
   }
 };
-function connectionLost() {
-  return new FanfareError("connection_lost", "The connection broke.", "The client comes back by itself; a message that was under way may or may not have gone out.");
-}
-function noAnswer(message) {
-  return new FanfareError("no_answer", message, "Check the server and the network; the client tries again by itself.");
-}
-function closedError(cause) {
-  return cause ?? new FanfareError("closed", "The client is closed.", "Make a new Fanfare.");
-}
 
 // src/emitter.ts
 var Emitter = class {
   #listeners = /* @__PURE__ */ new Map();
-  #failed;
-  /** failed gets what listeners throw. */
-  constructor(failed) {
-    this.#failed = failed;
-  }
   on(name, listener) {
     const set = this.#listeners.get(name) ?? /* @__PURE__ */ new Set();
     this.#listeners.set(name, set.add(listener));
@@ -875,14 +799,13 @@ var Emitter = class {
   /** Calls the listeners that were there when it began; false if there were none. */
   emit(name, event) {
     const all = [...this.#listeners.get(name) ?? []];
-    for (const listener of all) run(listener, event, this.#failed);
+    for (const listener of all) void run(listener, event, report);
     return all.length > 0;
   }
 };
-function run(fn, value, failed) {
+async function run(fn, value, failed) {
   try {
-    const result = fn(value);
-    if (typeof result?.then === "function") result.then(void 0, failed);
+    await fn(value);
   } catch (error) {
     failed(error);
   }
@@ -896,24 +819,18 @@ function report(error) {
 var Fanfare = class {
   /** The class of all errors, for pages that load the client by a script tag. */
   static Error = FanfareError;
-  #emitter = new Emitter(report);
+  #emitter = new Emitter();
   #channels = /* @__PURE__ */ new Map();
   #connection;
   #waiting = [];
   /** Opens nothing yet. Throws a FanfareError where the options make no sense. */
   constructor(options) {
-    const { url, key, token, getToken, fetch = (url2, init) => globalThis.fetch(url2, init) } = options;
+    const { url, key, token, getToken } = options;
     if ([key, token, getToken].filter(Boolean).length !== 1) {
-      throw new FanfareError("options_invalid", "The client needs one of key, token and getToken.", 'Give key: "ffp_…", or getToken: a function that gets a token from your server.');
+      throw optionsInvalid("The client needs one of key, token and getToken.", 'Give key: "ffp_…", or a getToken that asks your server.');
     }
     this.#connection = new Connection(
-      {
-        base: address(url),
-        socketClass: options.WebSocket ?? globalThis.WebSocket,
-        fetch,
-        credential: key ? { key } : token ? { token } : void 0,
-        getToken
-      },
+      { ...options, url: address(url), WebSocket: options.WebSocket ?? globalThis.WebSocket, fetch: options.fetch ?? globalThis.fetch },
       {
         state: (change) => this.#changed(change),
         greeted: () => this.#channels.forEach((channel) => this.#join(channel)),
@@ -928,7 +845,7 @@ var Fanfare = class {
   /** Connects now. Fulfilled when connected; rejected only if the client closes. */
   async connect() {
     this.#start();
-    if (this.state !== "connected") await new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    if (this.state !== "connected") await wait(this.#waiting);
   }
   /**
    * Calls handler with each message of the channel, until unsubscribed. Fulfilled when the server has answered; while
@@ -936,25 +853,24 @@ var Fanfare = class {
    */
   async subscribe(channel, handler) {
     checkChannel(channel);
-    if (typeof handler !== "function") throw new FanfareError("options_invalid", "The handler is not a function.", "Give subscribe a channel and a function.");
+    if (typeof handler !== "function") throw optionsInvalid("The handler is not a function.", "Give one to subscribe.");
     this.#start();
-    let entry = this.#channels.get(channel);
-    if (!entry) {
-      entry = new Channel(channel);
-      this.#channels.set(channel, entry);
-      this.#join(entry);
-    }
-    const { holders, live, waiting } = entry;
+    const entry = this.#channels.get(channel) ?? new Channel(channel);
+    this.#channels.set(channel, entry);
+    const { holders, live, waiting, turn } = entry;
     const holder = { handler };
     holders.add(holder);
-    if (!live) await new Promise((resolve, reject) => waiting.push({ resolve, reject }));
-    const leave = () => this.#leave(entry, holder);
+    if (!live) {
+      const answered = wait(waiting);
+      if (!turn) this.#join(entry);
+      await answered;
+    }
     return {
       channel,
       get active() {
         return holders.has(holder);
       },
-      unsubscribe: leave
+      unsubscribe: () => this.#leave(entry, holder)
     };
   }
   /**
@@ -985,25 +901,19 @@ var Fanfare = class {
   }
   #start() {
     const { state, error } = this.#connection;
-    if (state === "closed") throw error ?? new FanfareError("closed", "The client is closed.", "Make a new Fanfare.");
+    if (state === "closed") throw closed(error);
     this.#connection.start();
   }
   #changed(change) {
     const { current, error } = change;
     if (current !== "connected") for (const channel of this.#channels.values()) channel.live = false;
     if (current === "closed") {
-      const reason = error ?? new FanfareError("closed", "The client was closed.", "Make a new Fanfare.");
       const waiting = [...this.#channels.values()].flatMap((channel) => channel.end());
-      for (const waiter of this.#take().concat(waiting)) waiter.reject(reason);
+      for (const waiter of this.#waiting.splice(0).concat(waiting)) waiter.reject(closed(error));
       this.#channels.clear();
     }
-    if (current === "connected") for (const waiter of this.#take()) waiter.resolve();
+    if (current === "connected") for (const waiter of this.#waiting.splice(0)) waiter.resolve();
     this.#emitter.emit("state", change);
-  }
-  #take() {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    return waiting;
   }
   #join(channel) {
     if (!this.#connection.greeted) return;
@@ -1016,7 +926,7 @@ var Fanfare = class {
   #joined(channel, since, answer) {
     if (answer instanceof FanfareError) {
       const { code, retryAfter } = answer;
-      if (code === "connection_lost" || code === "closed") return;
+      if (!this.#connection.greeted) return;
       if (retryAfter) return channel.retry.set(retryAfter, () => this.#join(channel));
       if (code === "position_invalid" && since) {
         channel.position = "";
@@ -1055,12 +965,12 @@ var Fanfare = class {
   }
   #deliver(channel, frame) {
     const { type: _, ...message } = frame;
-    const { position = "", previous = "" } = frame;
+    const { position, previous } = frame;
     const since = channel.position;
-    if (position) channel.position = position;
+    channel.position = position || since;
     if (since && previous && previous !== since) this.#emitter.emit("gap", { channel: channel.name, since, position: previous });
     for (const holder of [...channel.holders]) {
-      if (channel.holders.has(holder)) run(holder.handler, message, (error) => this.#failed(error));
+      if (channel.holders.has(holder)) void run(holder.handler, message, (error) => this.#failed(error));
     }
   }
   #failed(error) {

@@ -16,7 +16,6 @@ export interface ErrorDetails {
  * `closed`, `not_connected`, `no_answer`, `connection_lost`, `token_failed`, `options_invalid`.
  */
 export declare class FanfareError extends Error {
-    readonly name: "FanfareError";
     readonly code: string;
     /** What to do first. */
     readonly remedy: string;
@@ -25,6 +24,11 @@ export declare class FanfareError extends Error {
     readonly retryAfter: number | undefined;
     constructor(code: string, message: string, remedy: string, details?: ErrorDetails);
 }
+/** The client was closed; cause says why, where it was not the app that did it. */
+export declare function closed(cause?: FanfareError): FanfareError;
+export declare function connectionLost(): FanfareError;
+export declare function noAnswer(): FanfareError;
+export declare function optionsInvalid(message: string, remedy: string): FanfareError;
 
 /**
  * What the connection is doing.

@@ -8,6 +8,11 @@ export interface Waiter {
   reject(error: FanfareError): void;
 }
 
+/** A promise whose ends are put into list. */
+export function wait(list: Waiter[]): Promise<void> {
+  return new Promise((resolve, reject) => list.push({ resolve, reject }));
+}
+
 /** One handler of a channel; an object of its own, so that a function may be given twice. */
 export interface Holder {
   readonly handler: (message: Message<any>) => unknown;
@@ -18,7 +23,7 @@ export class Channel {
   readonly name: string;
   readonly holders: Set<Holder> = new Set();
   /** Who waits for the server's answer. */
-  waiting: Waiter[] = [];
+  readonly waiting: Waiter[] = [];
   /** Of the last message seen; "" where there is none. */
   position = "";
   /** The server has answered, on this connection. */
@@ -34,12 +39,10 @@ export class Channel {
 
   /** Stops everything that is under way; returns who waited. */
   end(): Waiter[] {
-    const { waiting } = this;
     this.turn++;
     this.live = false;
-    this.waiting = [];
     this.holders.clear();
     this.retry.clear();
-    return waiting;
+    return this.waiting.splice(0);
   }
 }

@@ -1,8 +1,8 @@
 import { address } from "./address.ts";
-import { Channel, type Waiter } from "./channel.ts";
+import { Channel, wait, type Waiter } from "./channel.ts";
 import { Connection } from "./connection.ts";
 import { Emitter, report, run } from "./emitter.ts";
-import { FanfareError } from "./error.ts";
+import { closed, FanfareError, optionsInvalid } from "./error.ts";
 import { errorOf, type Frame } from "./frame.ts";
 import { checkChannel } from "./name.ts";
 import type { Answer } from "./request.ts";
@@ -16,25 +16,19 @@ export class Fanfare {
   /** The class of all errors, for pages that load the client by a script tag. */
   static readonly Error: typeof FanfareError = FanfareError;
 
-  readonly #emitter = new Emitter<Events>(report);
+  readonly #emitter = new Emitter<Events>();
   readonly #channels = new Map<string, Channel>();
   readonly #connection: Connection;
-  #waiting: Waiter[] = [];
+  readonly #waiting: Waiter[] = [];
 
   /** Opens nothing yet. Throws a FanfareError where the options make no sense. */
   constructor(options: Options) {
-    const { url, key, token, getToken, fetch = (url, init) => globalThis.fetch(url, init) } = options;
+    const { url, key, token, getToken } = options;
     if ([key, token, getToken].filter(Boolean).length !== 1) {
-      throw new FanfareError("options_invalid", "The client needs one of key, token and getToken.", 'Give key: "ffp_…", or getToken: a function that gets a token from your server.');
+      throw optionsInvalid("The client needs one of key, token and getToken.", 'Give key: "ffp_…", or a getToken that asks your server.');
     }
     this.#connection = new Connection(
-      {
-        base: address(url),
-        socketClass: options.WebSocket ?? globalThis.WebSocket,
-        fetch,
-        credential: key ? { key } : token ? { token } : undefined,
-        getToken,
-      },
+      { ...options, url: address(url), WebSocket: options.WebSocket ?? globalThis.WebSocket, fetch: options.fetch ?? globalThis.fetch },
       {
         state: (change) => this.#changed(change),
         greeted: () => this.#channels.forEach((channel) => this.#join(channel)),
@@ -51,7 +45,7 @@ export class Fanfare {
   /** Connects now. Fulfilled when connected; rejected only if the client closes. */
   async connect(): Promise<void> {
     this.#start();
-    if (this.state !== "connected") await new Promise<void>((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    if (this.state !== "connected") await wait(this.#waiting);
   }
 
   /**
@@ -60,25 +54,24 @@ export class Fanfare {
    */
   async subscribe<T = unknown>(channel: string, handler: (message: Message<T>) => unknown): Promise<Subscription> {
     checkChannel(channel);
-    if (typeof handler !== "function") throw new FanfareError("options_invalid", "The handler is not a function.", "Give subscribe a channel and a function.");
+    if (typeof handler !== "function") throw optionsInvalid("The handler is not a function.", "Give one to subscribe.");
     this.#start();
-    let entry = this.#channels.get(channel);
-    if (!entry) {
-      entry = new Channel(channel);
-      this.#channels.set(channel, entry);
-      this.#join(entry);
-    }
-    const { holders, live, waiting } = entry;
+    const entry = this.#channels.get(channel) ?? new Channel(channel);
+    this.#channels.set(channel, entry);
+    const { holders, live, waiting, turn } = entry;
     const holder = { handler };
     holders.add(holder);
-    if (!live) await new Promise<void>((resolve, reject) => waiting.push({ resolve, reject }));
-    const leave = (): Promise<void> => this.#leave(entry, holder);
+    if (!live) {
+      const answered = wait(waiting);
+      if (!turn) this.#join(entry);
+      await answered;
+    }
     return {
       channel,
       get active() {
         return holders.has(holder);
       },
-      unsubscribe: leave,
+      unsubscribe: () => this.#leave(entry, holder),
     };
   }
 
@@ -114,7 +107,7 @@ export class Fanfare {
 
   #start(): void {
     const { state, error } = this.#connection;
-    if (state === "closed") throw error ?? new FanfareError("closed", "The client is closed.", "Make a new Fanfare.");
+    if (state === "closed") throw closed(error);
     this.#connection.start();
   }
 
@@ -122,19 +115,12 @@ export class Fanfare {
     const { current, error } = change;
     if (current !== "connected") for (const channel of this.#channels.values()) channel.live = false;
     if (current === "closed") {
-      const reason = error ?? new FanfareError("closed", "The client was closed.", "Make a new Fanfare.");
       const waiting = [...this.#channels.values()].flatMap((channel) => channel.end());
-      for (const waiter of this.#take().concat(waiting)) waiter.reject(reason);
+      for (const waiter of this.#waiting.splice(0).concat(waiting)) waiter.reject(closed(error));
       this.#channels.clear();
     }
-    if (current === "connected") for (const waiter of this.#take()) waiter.resolve();
+    if (current === "connected") for (const waiter of this.#waiting.splice(0)) waiter.resolve();
     this.#emitter.emit("state", change);
-  }
-
-  #take(): Waiter[] {
-    const waiting = this.#waiting;
-    this.#waiting = [];
-    return waiting;
   }
 
   #join(channel: Channel): void {
@@ -149,7 +135,7 @@ export class Fanfare {
   #joined(channel: Channel, since: string, answer: Answer): void {
     if (answer instanceof FanfareError) {
       const { code, retryAfter } = answer;
-      if (code === "connection_lost" || code === "closed") return;
+      if (!this.#connection.greeted) return; // lost, not refused
       if (retryAfter) return channel.retry.set(retryAfter, () => this.#join(channel));
       if (code === "position_invalid" && since) {
         channel.position = "";
@@ -192,12 +178,12 @@ export class Fanfare {
 
   #deliver(channel: Channel, frame: Frame): void {
     const { type: _, ...message } = frame;
-    const { position = "", previous = "" } = frame;
+    const { position, previous } = frame;
     const since = channel.position;
-    if (position) channel.position = position;
+    channel.position = position || since;
     if (since && previous && previous !== since) this.#emitter.emit("gap", { channel: channel.name, since, position: previous });
     for (const holder of [...channel.holders]) {
-      if (channel.holders.has(holder)) run(holder.handler, message as unknown as Message, (error) => this.#failed(error));
+      if (channel.holders.has(holder)) void run(holder.handler, message as unknown as Message, (error) => this.#failed(error));
     }
   }
 

@@ -1,5 +1,5 @@
 import { Backoff, longestWait } from "./backoff.ts";
-import { FanfareError } from "./error.ts";
+import { closed, connectionLost, FanfareError, noAnswer } from "./error.ts";
 import { errorOf, type Command, type Frame } from "./frame.ts";
 import { bytes } from "./name.ts";
 import { Requests, type Answer, type Request } from "./request.ts";
@@ -21,14 +21,15 @@ const firstUpgrade = 30_000; // from server-sent events back to WebSocket
 const lastUpgrade = 600_000;
 const overlap = 5_000; // that the old connection is read beside the new one
 
-/** What a connection is made with. */
+/** What a connection is made with: the client's options, completed. */
 export interface Settings {
-  readonly base: string;
-  readonly socketClass: SocketClass | undefined;
+  /** The server's address. */
+  readonly url: string;
+  readonly WebSocket: SocketClass | undefined;
   readonly fetch: Fetch;
-  /** The hello's key or token; undefined where getToken gives it. */
-  readonly credential: { key: string } | { token: string } | undefined;
-  readonly getToken: (() => string | Promise<string>) | undefined;
+  readonly key?: string;
+  readonly token?: string;
+  readonly getToken?: () => string | Promise<string>;
 }
 
 /** What a connection tells. */
@@ -51,12 +52,14 @@ export class Connection {
   state: State = "initialized";
   /** Why it closed. */
   error: FanfareError | undefined;
+  /** Hello is out: subscribes may be sent. */
+  greeted = false;
 
   readonly #settings: Settings;
   readonly #events: ConnectionEvents;
   readonly #requests = new Requests();
   readonly #backoff = new Backoff();
-  readonly #wakeup = new Wakeup(() => this.#awake(), () => this.#probe());
+  readonly #wakeup = new Wakeup(() => this.#awake());
 
   /** In use, or being opened. */
   #line: Line | undefined;
@@ -64,10 +67,9 @@ export class Connection {
   #spare: Line | undefined;
   /** What the spare took over from, read for a moment longer. */
   #old: Line | undefined;
-  #seen = new Set<string>();
+  readonly #seen = new Set<string>();
 
   #hello: Command | undefined;
-  #greeted = false;
   #welcomed = 0; // when, 0 = not yet
   #farewell: Frame | undefined;
   #attempt = 0;
@@ -91,11 +93,6 @@ export class Connection {
     this.#events = events;
   }
 
-  /** Whether subscribes may be sent. */
-  get greeted(): boolean {
-    return this.#greeted;
-  }
-
   start(): void {
     if (this.state !== "initialized") return;
     this.#wakeup.start();
@@ -113,12 +110,12 @@ export class Connection {
     this.#drop();
     this.#retry.clear();
     this.#become("closed", error);
-    this.#requests.end(closedError(error));
+    this.#requests.lose(closed(error), true);
   }
 
   /** Sends a command and calls done with its answer. A patient one waits up to 10 s for the connection. */
   ask(command: Command, done: (answer: Answer) => void, patient = false): void {
-    if (this.state === "closed") return done(closedError(this.error));
+    if (this.state === "closed") return done(closed(this.error));
     const request = this.#requests.add(command, done, patient);
     if (this.state === "connected" || !patient) this.#send(request);
   }
@@ -126,7 +123,7 @@ export class Connection {
   #send(request: Request): void {
     if (bytes(JSON.stringify(request.command)) > this.#maxFrame) {
       // The server would end the connection, and for good (clause 2.6).
-      return request.finish(new FanfareError("message_too_large", "The message is larger than this app allows.", "Send a reference to the data instead, or raise the app's message_bytes limit."));
+      return request.finish(new FanfareError("message_too_large", "The message is larger than this app allows.", "Send a reference to the data instead, or raise message_bytes."));
     }
     request.sent();
     this.#line?.send(request.command);
@@ -134,7 +131,8 @@ export class Connection {
 
   async #try(): Promise<void> {
     const attempt = ++this.#attempt;
-    this.#watch.set(attemptTime, () => this.#lost(1006, noAnswer("The server did not answer.")));
+    const late = (): void => this.#lost(1006, noAnswer());
+    this.#watch.set(attemptTime, late);
     try {
       this.#hello = await this.#greeting();
     } catch (error) {
@@ -142,28 +140,29 @@ export class Connection {
       return;
     }
     if (attempt !== this.#attempt) return;
-    this.#watch.set(attemptTime, () => this.#lost(1006, noAnswer("The server did not answer.")));
-    this.#line = this.#dial(this.#blocked < 2 ? this.#settings.socketClass : undefined);
+    this.#watch.set(attemptTime, late);
+    this.#line = this.#dial(this.#blocked < 2 ? this.#settings.WebSocket : undefined);
     this.#line.start();
   }
 
   async #greeting(): Promise<Command> {
-    const { credential } = this.#settings;
-    return { type: "hello", ...(credential ?? { token: await this.#token() }), client: "fanfare-js/" + VERSION };
+    const { key, token, getToken } = this.#settings;
+    return { type: "hello", key, token: getToken ? await this.#token() : token, client: "fanfare-js/" + VERSION };
   }
 
   async #token(): Promise<string> {
+    let cause: unknown = "it must return the token's text";
     try {
       const token = await this.#settings.getToken!();
-      if (typeof token === "string" && token) return token;
-    } catch (cause) {
-      throw new FanfareError("token_failed", `getToken failed: ${cause}`, "See the cause; getToken is called again with the next try.", { cause });
+      if (token && typeof token === "string") return token;
+    } catch (error) {
+      cause = error;
     }
-    throw new FanfareError("token_failed", "getToken gave no token.", "Return the token's text, or a promise of it.");
+    throw new FanfareError("token_failed", `getToken failed: ${cause}`, "Mend it; it is called again with the next try.", { cause });
   }
 
   #dial(socketClass: SocketClass | undefined): Line {
-    const { base, fetch } = this.#settings;
+    const { url, fetch } = this.#settings;
     const events = {
       open: () => this.#opened(line),
       alive: () => {
@@ -172,32 +171,30 @@ export class Connection {
       frame: (frame: Frame) => this.#received(line, frame),
       closed: (code: number, reason: string) => this.#ended(line, code, reason),
     };
-    const line: Line = socketClass ? new SocketTransport(socketClass, base, events) : new StreamTransport(fetch, base, events);
+    const line: Line = socketClass ? new SocketTransport(socketClass, url, events) : new StreamTransport(fetch, url, events);
     return line;
   }
 
   #opened(line: Line): void {
     line.send(this.#hello!);
     if (line !== this.#line) return;
-    this.#greeted = true;
+    this.greeted = true;
     this.#events.greeted();
   }
 
   #received(line: Line, frame: Frame): void {
     switch (frame.type) {
       case "ping":
-        return line.send({ type: "pong", ...(frame.ref && { ref: frame.ref }) });
+        return line.send({ type: "pong", ref: frame.ref });
       case "welcome":
         return this.#welcome(line, frame);
       case "close":
         if (line === this.#line) this.#farewell = frame;
         return;
       case "message":
-        if (this.#old) {
-          const id = frame.channel + "\n" + frame.id;
-          if (this.#seen.has(id)) return;
-          this.#seen.add(id);
-        }
+        // While two transports or streams are read, the second copy of a message is dropped.
+        if (!this.#old && (line.socket || !line.twofold)) this.#seen.clear();
+        else if (this.#seen.size === this.#seen.add(frame.channel + "\n" + frame.id).size) return;
     }
     if (!frame.ref) this.#events.frame(frame);
     else this.#requests.answer(frame);
@@ -209,10 +206,10 @@ export class Connection {
     if (line.socket) {
       this.#blocked = 0;
       this.#upgradeWait = firstUpgrade;
-    } else if (this.#settings.socketClass) this.#upgradeLater();
+    } else if (this.#settings.WebSocket) this.#upgradeLater();
     this.#welcomed = this.#heard = now;
     this.#down = 0;
-    this.#maxFrame = line.socket && frame.max_data ? frame.max_data + 4096 : Infinity;
+    this.#maxFrame = (frame.max_data ?? Infinity) + 4096;
     this.#silence = (frame.ping_interval ?? 25) * 1000 + grace;
     this.#skew = frame.time ? frame.time - now : 0;
     this.#listen();
@@ -225,25 +222,24 @@ export class Connection {
   #listen(): void {
     const left = this.#heard + this.#silence - Date.now();
     if (left > 0) this.#watch.set(left, () => this.#listen());
-    else if (this.#line instanceof StreamTransport && this.#line.quiet) this.#watch.set(this.#silence, () => this.#listen());
-    else this.#lost(1006, noAnswer("Nothing came from the server any more."));
+    else if (!this.#line!.socket && this.#line!.quiet) this.#watch.set(this.#silence, () => this.#listen());
+    else this.#lost(1006, noAnswer());
   }
 
   #awake(): void {
     if (this.#retry.pending) {
       this.#retry.clear();
       void this.#try();
-    } else this.#probe();
+    } else if (this.#welcomed) this.#probe();
   }
 
   /** Asks for a sign of life (clause 5.2). Server-sent events have no way to ask. */
   #probe(): void {
-    if (!this.#welcomed) return;
     if (this.#line!.socket) {
       const heard = (this.#heard -= 1); // so that a sign within this very millisecond shows
       this.#line!.send({ type: "ping" });
       this.#ping.set(probeTime, () => {
-        if (heard === this.#heard) this.#lost(1006, noAnswer("The server did not answer a ping."));
+        if (heard === this.#heard) this.#lost(1006, noAnswer());
       });
     } else this.#listen();
   }
@@ -258,7 +254,7 @@ export class Connection {
   async #renew(): Promise<void> {
     const line = this.#line;
     const again = (error: unknown): void => {
-      if (line !== this.#line) return;
+      if (line !== this.#line) return; // the next welcome sees to it
       this.#refresh.set(grace, () => void this.#renew());
       this.#events.failed(error);
     };
@@ -267,7 +263,7 @@ export class Connection {
       if (line !== this.#line) return;
       this.ask({ type: "auth", token }, (answer) => {
         if (!(answer instanceof FanfareError)) this.#renewBefore(answer.expires);
-        else if (answer.code !== "connection_lost" && answer.code !== "closed") again(answer);
+        else again(answer);
       });
     } catch (error) {
       again(error);
@@ -275,20 +271,20 @@ export class Connection {
   }
 
   #ended(line: Line, code: number, reason: string): void {
-    if (line === this.#old) this.#retired();
     if (line === this.#spare) {
       this.#spare = undefined;
       this.#upgradeLater();
     }
     if (line !== this.#line) return;
     const frame = this.#farewell;
-    const known = frame?.code ? errorOf(frame) : reason && code >= 4000 ? new FanfareError(reason, `The server closed the connection: ${reason}.`, "See the code in PROTOCOL.md, section 10.") : connectionLost();
+    const known = frame?.code ? errorOf(frame) : code < 4000 ? connectionLost() : errorOf({ type: "close", code: reason });
     this.#lost(frame?.close ?? code, known);
   }
 
   /** What clauses 6.4 to 6.6 say is done after a connection, or a try to get one, ended. */
   #lost(code: number, error: FanfareError): void {
-    const { welcomed, line } = { welcomed: this.#welcomed, line: this.#line };
+    const welcomed = this.#welcomed;
+    const line = this.#line;
     const now = Date.now();
     this.#attempt++;
     this.#drop();
@@ -308,9 +304,9 @@ export class Connection {
 
   /** Counts a WebSocket that failed, if HTTP works at the same time. */
   async #count(): Promise<void> {
-    const { base, fetch } = this.#settings;
+    const { url, fetch } = this.#settings;
     try {
-      const response = await fetch(base + "/livez", { mode: "no-cors", cache: "no-store" });
+      const response = await fetch(url + "/livez", { mode: "no-cors", cache: "no-store" });
       if (response.ok || response.type === "opaque") this.#blocked++;
     } catch {
       // The server is away as a whole.
@@ -331,7 +327,7 @@ export class Connection {
       return;
     }
     if (line !== this.#line) return;
-    this.#spare = this.#dial(this.#settings.socketClass);
+    this.#spare = this.#dial(this.#settings.WebSocket);
     this.#upgrade.set(attemptTime, () => {
       this.#spare?.close();
       this.#spare = undefined;
@@ -355,7 +351,6 @@ export class Connection {
     this.#retire.clear();
     this.#old?.close();
     this.#old = undefined;
-    this.#seen.clear();
   }
 
   /** Lets go of every transport and of all timers that belong to them. */
@@ -365,12 +360,12 @@ export class Connection {
     this.#spare?.close();
     this.#line = this.#spare = this.#farewell = undefined;
     this.#welcomed = 0;
-    this.#greeted = false;
+    this.greeted = false;
     this.#watch.clear();
     this.#ping.clear();
     this.#refresh.clear();
     this.#upgrade.clear();
-    this.#requests.lose(connectionLost());
+    this.#requests.lose(connectionLost(), false);
   }
 
   #become(current: State, error?: FanfareError): void {
@@ -379,16 +374,4 @@ export class Connection {
     this.state = current;
     this.#events.state({ current, previous, error });
   }
-}
-
-function connectionLost(): FanfareError {
-  return new FanfareError("connection_lost", "The connection broke.", "The client comes back by itself; a message that was under way may or may not have gone out.");
-}
-
-function noAnswer(message: string): FanfareError {
-  return new FanfareError("no_answer", message, "Check the server and the network; the client tries again by itself.");
-}
-
-function closedError(cause?: FanfareError): FanfareError {
-  return cause ?? new FanfareError("closed", "The client is closed.", "Make a new Fanfare.");
 }

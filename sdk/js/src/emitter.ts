@@ -1,12 +1,6 @@
-/** Listeners by event. A listener that throws harms neither the others nor the caller. */
+/** Listeners by event. What a listener throws is reported, and harms neither the others nor the caller. */
 export class Emitter<E> {
   readonly #listeners = new Map<keyof E, Set<(event: any) => void>>();
-  readonly #failed: (error: unknown) => void;
-
-  /** failed gets what listeners throw. */
-  constructor(failed: (error: unknown) => void) {
-    this.#failed = failed;
-  }
 
   on<K extends keyof E>(name: K, listener: (event: E[K]) => void): void {
     const set = this.#listeners.get(name) ?? new Set();
@@ -23,16 +17,15 @@ export class Emitter<E> {
   /** Calls the listeners that were there when it began; false if there were none. */
   emit<K extends keyof E>(name: K, event: E[K]): boolean {
     const all = [...(this.#listeners.get(name) ?? [])];
-    for (const listener of all) run(listener, event, this.#failed);
+    for (const listener of all) void run(listener, event, report);
     return all.length > 0;
   }
 }
 
-/** Calls fn; what it throws, or its promise rejects with, goes to failed. */
-export function run<T>(fn: (value: T) => unknown, value: T, failed: (error: unknown) => void): void {
+/** Calls fn at once; what it throws, or its promise rejects with, goes to failed. */
+export async function run<T>(fn: (value: T) => unknown, value: T, failed: (error: unknown) => void): Promise<void> {
   try {
-    const result = fn(value) as PromiseLike<unknown> | undefined;
-    if (typeof result?.then === "function") result.then(undefined, failed);
+    await fn(value);
   } catch (error) {
     failed(error);
   }

@@ -15,20 +15,32 @@ export interface ErrorDetails {
  * `closed`, `not_connected`, `no_answer`, `connection_lost`, `token_failed`, `options_invalid`.
  */
 export class FanfareError extends Error {
-  override readonly name = "FanfareError" as const;
-  readonly code: string;
+  declare readonly code: string;
   /** What to do first. */
-  readonly remedy: string;
-  readonly channel: string | undefined;
+  declare readonly remedy: string;
+  declare readonly channel: string | undefined;
   /** When trying again makes sense, in milliseconds. */
-  readonly retryAfter: number | undefined;
+  declare readonly retryAfter: number | undefined;
 
   constructor(code: string, message: string, remedy: string, details: ErrorDetails = {}) {
     super(message);
-    this.code = code;
-    this.remedy = remedy;
-    this.channel = details.channel;
-    this.retryAfter = details.retryAfter;
-    if (details.cause !== undefined) Object.defineProperty(this, "cause", { value: details.cause, configurable: true });
+    Object.assign(this, { name: "FanfareError", code, remedy }, details);
   }
+}
+
+/** The client was closed; cause says why, where it was not the app that did it. */
+export function closed(cause?: FanfareError): FanfareError {
+  return cause ?? new FanfareError("closed", "The client is closed.", "Make a new Fanfare.");
+}
+
+export function connectionLost(): FanfareError {
+  return new FanfareError("connection_lost", "The connection broke.", "The client comes back by itself; what was under way may or may not have gone out.");
+}
+
+export function noAnswer(): FanfareError {
+  return new FanfareError("no_answer", "The server did not answer in time.", "The client tries again by itself; what was under way may or may not have gone out.");
+}
+
+export function optionsInvalid(message: string, remedy: string): FanfareError {
+  return new FanfareError("options_invalid", message, remedy);
 }

@@ -29,8 +29,8 @@ export class EventParser {
   }
 
   #field(line: string): void {
-    const [, name, value] = /^([^:]*):? ?(.*)$/s.exec(line)!;
-    if (name === "data") this.#data.push(value!);
-    if (name === "event") this.#name = value!;
+    const [name, value = ""] = line.split(/: ?(.*)/);
+    if (name === "data") this.#data.push(value);
+    if (name === "event") this.#name = value;
   }
 }

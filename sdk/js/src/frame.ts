@@ -3,13 +3,13 @@ import { FanfareError } from "./error.ts";
 /** A frame from a server (PROTOCOL.md, sections 2 to 6). Which members are set depends on its type. */
 export interface Frame {
   type: string;
-  ref?: number;
-  channel?: string;
-  code?: string;
-  message?: string;
-  remedy?: string;
-  retry_after?: number;
-  close?: number;
+  ref?: number | undefined;
+  channel?: string | undefined;
+  code?: string | undefined;
+  message?: string | undefined;
+  remedy?: string | undefined;
+  retry_after?: number | undefined;
+  close?: number | undefined;
   position?: string;
   previous?: string;
   recovered?: boolean;
@@ -24,41 +24,28 @@ export interface Frame {
 /** A frame to a server. */
 export interface Command {
   type: string;
-  ref?: number;
+  ref?: number | undefined;
   channel?: string;
   since?: string;
-  key?: string;
-  token?: string;
+  key?: string | undefined;
+  token?: string | undefined;
   client?: string;
   data?: unknown;
   event?: string | undefined;
   id?: string | undefined;
 }
 
-/** The JSON objects of a text frame, one a line; lines that are none are left out. */
-export function* lines(text: unknown): Generator<Frame> {
-  if (typeof text !== "string") return;
-  for (const line of text.split("\n")) {
-    const frame = parse(line);
-    if (frame) yield frame;
-  }
-}
-
-/** The JSON object in text, if it is one. */
+/** The frame in text; undefined where there is none, for a newer server may say what we do not understand (clause 1.8). */
 export function parse(text: string): Frame | undefined {
   try {
-    const value: unknown = JSON.parse(text);
-    if (value && typeof value === "object" && !Array.isArray(value)) return value as Frame;
+    return (JSON.parse(text) as Frame | null) ?? undefined;
   } catch {
-    // A newer server may say what we do not understand; clause 1.8 lets it.
+    return undefined;
   }
-  return undefined;
 }
 
 /** The error that an error, close or unsubscribed frame tells of. */
 export function errorOf(frame: Frame): FanfareError {
-  return new FanfareError(frame.code ?? "internal", frame.message ?? "", frame.remedy ?? "", {
-    channel: frame.channel,
-    retryAfter: frame.retry_after,
-  });
+  const { code = "internal", message = code, remedy = "", channel, retry_after: retryAfter } = frame;
+  return new FanfareError(code, message, remedy, { channel, retryAfter });
 }

@@ -1,4 +1,4 @@
-import { FanfareError } from "./error.ts";
+import { FanfareError, noAnswer } from "./error.ts";
 import { errorOf, type Command, type Frame } from "./frame.ts";
 import { Timer } from "./timer.ts";
 
@@ -31,7 +31,7 @@ export class Requests {
       out: false,
       sent: () => {
         request.out = true;
-        if (patient) timer.set(patience, () => request.finish(new FanfareError("no_answer", "The server did not answer within 10 seconds.", "The message may or may not have gone out; publish it again with the same id.")));
+        if (patient) timer.set(patience, () => request.finish(noAnswer()));
       },
       finish: (answer: Answer) => {
         timer.clear();
@@ -39,7 +39,7 @@ export class Requests {
       },
     };
     this.#open.set(ref, request);
-    if (patient) timer.set(patience, () => request.finish(new FanfareError("not_connected", "There was no connection within 10 seconds.", "Try again when the client is connected; the state event tells when.")));
+    if (patient) timer.set(patience, () => request.finish(new FanfareError("not_connected", "There was no connection in time.", "Try again when connected; the state event tells.")));
     return request;
   }
 
@@ -52,12 +52,8 @@ export class Requests {
     this.#open.get(frame.ref!)?.finish(frame.type === "error" ? errorOf(frame) : frame);
   }
 
-  /** The connection is gone: what went out on it gets no answer; what did not waits on. */
-  lose(error: FanfareError): void {
-    for (const request of [...this.#open.values()]) if (request.out || !request.patient) request.finish(error);
-  }
-
-  end(error: FanfareError): void {
-    for (const request of [...this.#open.values()]) request.finish(error);
+  /** The connection is gone: what went out on it gets no answer. What did not waits on, unless all is over. */
+  lose(error: FanfareError, all: boolean): void {
+    for (const request of [...this.#open.values()]) if (all || request.out) request.finish(error);
   }
 }

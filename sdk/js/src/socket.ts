@@ -1,8 +1,7 @@
-import { lines, type Command } from "./frame.ts";
+import { parse, type Command } from "./frame.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
 import type { SocketClass, SocketLike } from "./types.ts";
 
-const connecting = 0;
 const open = 1;
 
 /** A WebSocket as a transport (PROTOCOL.md, section 2). */
@@ -32,9 +31,9 @@ export class SocketTransport implements Transport {
     ws.onopen = () => this.#events.open();
     ws.onmessage = (event: { data: unknown }) => {
       this.#events.alive();
-      for (const frame of lines(event.data)) {
-        if (this.#ws !== ws) return; // a handler closed us
-        this.#events.frame(frame);
+      for (const line of String(event.data).split("\n")) {
+        const frame = parse(line);
+        if (frame && this.#ws === ws) this.#events.frame(frame); // else a handler closed us
       }
     };
     ws.onclose = (event: { code: number; reason: string }) => {
@@ -52,13 +51,9 @@ export class SocketTransport implements Transport {
     const ws = this.#ws;
     if (!ws) return;
     this.#ws = undefined;
-    ws.onopen = ws.onmessage = ws.onclose = ws.onerror = null;
-    if (ws.readyState === connecting) {
-      // Node's ws package throws an error that nobody listens to.
-      ws.onerror = ignore;
-    }
+    ws.onopen = ws.onmessage = ws.onclose = null;
+    // Node's ws package throws an error of a socket that was never open where nobody listens to it.
+    if (ws.readyState) ws.onerror = null;
     if (ws.readyState <= open) ws.close(1000);
   }
 }
-
-function ignore(): void {}

@@ -3,39 +3,26 @@ interface Target {
   removeEventListener?(name: string, listener: () => void): void;
 }
 
-/** Watches for signs that the network may have come back or gone. */
+/** Watches for signs that the network came or went, or that the page came back; hidden pages sleep on. */
 export class Wakeup {
-  readonly #back: () => void;
-  readonly #gone: () => void;
-  #on = false;
+  readonly #seen: () => void;
 
-  /** back: try now. gone: look whether the connection still lives. */
-  constructor(back: () => void, gone: () => void) {
-    this.#back = back;
-    this.#gone = gone;
+  constructor(seen: () => void) {
+    this.#seen = () => {
+      if (globalThis.document?.visibilityState !== "hidden") seen();
+    };
   }
 
   start(): void {
-    if (this.#on) return;
-    this.#on = true;
     this.#each("addEventListener");
   }
 
   stop(): void {
-    if (!this.#on) return;
-    this.#on = false;
     this.#each("removeEventListener");
   }
 
   #each(method: "addEventListener" | "removeEventListener"): void {
-    const host = globalThis as Target;
-    host[method]?.("online", this.#back);
-    host[method]?.("pageshow", this.#back);
-    host[method]?.("offline", this.#gone);
-    if (typeof document === "object") (document as Target)[method]?.("visibilitychange", this.#seen);
+    for (const name of ["online", "offline", "pageshow"]) (globalThis as Target)[method]?.(name, this.#seen);
+    (globalThis.document as Target | undefined)?.[method]?.("visibilitychange", this.#seen);
   }
-
-  readonly #seen = (): void => {
-    if (document.visibilityState === "visible") this.#back();
-  };
 }
