@@ -44,7 +44,7 @@ func (k Key) GoString() string { return k.String() }
 // KeyInput is what a key is made of.
 type KeyInput struct {
 	Kind    Kind             `json:"kind" enum:"publishable,secret" doc:"publishable may stand in a page, secret stays on servers"`
-	Name    string           `json:"name,omitempty" maxLength:"100" doc:"A name for people; default: the kind"`
+	Name    string           `json:"name,omitempty" maxLength:"100" doc:"A name for people; default: its kind"`
 	Expires *time.Time       `json:"expires,omitempty" doc:"When it ends; without it never"`
 	Origins []string         `json:"allowed_origins,omitempty" doc:"Origins of pages that may use it, as https://app.example.com or https://*.example.com; without any, all may"`
 	Grants  *protocol.Grants `json:"grants,omitempty" doc:"What a publishable key may do; default: subscribe to public:*. A secret key may do everything"`
@@ -52,7 +52,7 @@ type KeyInput struct {
 
 // KeyPatch changes a key; nil members stay as they are.
 type KeyPatch struct {
-	Name    *string          `json:"name,omitempty" maxLength:"100" doc:"A name for people; default: the kind"`
+	Name    *string          `json:"name,omitempty" maxLength:"100" doc:"A name for people"`
 	Expires *time.Time       `json:"expires,omitempty" doc:"When it ends; the zero time, 0001-01-01T00:00:00Z, is never"`
 	Origins *[]string        `json:"allowed_origins,omitempty" doc:"All origins, in place of the present ones; an empty list allows all"`
 	Grants  *protocol.Grants `json:"grants,omitempty" doc:"What a publishable key may do"`
