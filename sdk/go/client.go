@@ -31,7 +31,8 @@ type Option func(*Client)
 
 // WithHTTPClient makes the Client send its requests through h, for a proxy,
 // certificates or tracing of one's own. h's Timeout bounds publishes, but not
-// subscriptions. The default gives up a publish after 30 s.
+// subscriptions. The default gives up a publish after 30 s and follows no
+// redirects.
 func WithHTTPClient(h *http.Client) Option {
 	return func(c *Client) {
 		if h != nil {
@@ -75,7 +76,13 @@ func New(serverURL, key string, opts ...Option) (*Client, error) {
 	c := &Client{
 		base: strings.TrimRight(u.String(), "/"),
 		key:  key,
-		http: &http.Client{Transport: transport, Timeout: 30 * time.Second},
+		http: &http.Client{
+			Transport: transport,
+			Timeout:   30 * time.Second,
+			// A redirect would turn a publish into a GET, and could carry the
+			// key to another server.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	}
 	for _, o := range opts {
 		o(c)
