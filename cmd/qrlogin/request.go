@@ -37,13 +37,28 @@ func clientIP(r *http.Request, trusted []netip.Prefix) netip.Addr {
 	return ip
 }
 
-// describe names the caller's browser, for people to recognise.
+// describe names the caller's browser, for people to recognise. User-Agent is
+// whatever the caller likes, so only names that we know are shown.
 func describe(r *http.Request) qrlogin.Browser {
 	ua := useragent.Parse(r.UserAgent())
-	if ua.Bot || len(ua.Name) > 40 || len(ua.OS) > 40 {
-		return qrlogin.Browser{}
+	var b qrlogin.Browser
+	switch ua.Name {
+	case useragent.Chrome, useragent.Firefox, useragent.Safari, useragent.Edge, useragent.Opera, useragent.Vivaldi, useragent.SamsungBrowser:
+		b.Name = ua.Name
+	case useragent.HeadlessChrome:
+		b.Name = useragent.Chrome
+	case useragent.MobileSafari:
+		b.Name = useragent.Safari
+	case useragent.OperaMini, useragent.OperaTouch:
+		b.Name = useragent.Opera
 	}
-	return qrlogin.Browser{Name: strings.TrimPrefix(ua.Name, "Headless "), OS: ua.OS}
+	switch ua.OS {
+	case useragent.Windows, useragent.MacOS, useragent.Linux, useragent.Android, useragent.IOS, useragent.ChromeOS, useragent.FreeBSD:
+		b.OS = ua.OS
+	case useragent.CrOS:
+		b.OS = useragent.ChromeOS
+	}
+	return b
 }
 
 // statusWriter remembers the status.

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/fanfarehq/fanfare/sdk/qrlogin"
+)
+
+// TestSignInByPhone is the whole way in real browsers: the code is read off a
+// screenshot, opened on a phone that has to sign in first, and approved.
+func TestSignInByPhone(t *testing.T) {
+	s := startSite(t)
+	browser := chromium(t)
+	screen, mobile := desktop(t, browser), phone(t, browser)
+
+	screen.open(s.url + "/")
+	screen.state("ready")
+	code := screen.scan("login")
+	if !regexp.MustCompile(`^HTTP://127\.0\.0\.1:\d+/Q/[A-Z2-7]{26}$`).MatchString(code) {
+		t.Fatalf("the code says %q", code)
+	}
+	mobile.open(code)
+	mobile.shows("First, sign in on this phone")
+	mobile.fits("sign-in")
+	mobile.shot("phone-signin")
+	if screen.state("ready"); evaluate[string](mobile, `location.search`) != "" {
+		t.Error("the ticket went into a query")
+	}
+	mobile.signIn()
+	mobile.state("ask")
+	screen.state("scanned")
+	screen.shows("Confirm on your phone")
+	if text := screen.text(); strings.Contains(text, "Demo User") || !strings.Contains(text, "D•••") {
+		t.Errorf("the screen shows more or less than a masked name: %s", text)
+	}
+	for _, want := range []string{"Sign in to Fanfare Demo", "Chrome on Linux", "127.0.0.1", "seconds ago", "Only go on if you see the code"} {
+		mobile.shows(want)
+	}
+	mobile.fits("approve")
+	mobile.shot("phone-ask")
+	screen.fits("login")
+	screen.shot("login-scanned")
+
+	// A reload of the phone's page does not lose what was scanned.
+	mobile.open(code)
+	mobile.state("ask")
+
+	mobile.click(`[data-decide="approve"]`)
+	screen.state("done")
+	screen.shot("login-done")
+	screen.shows("Hello, Demo User")
+	screen.shows("QR code, confirmed on Chrome on Linux")
+	mobile.state("done")
+	mobile.shows("Chrome on Linux is signed in")
+	mobile.shot("phone-done")
+	screen.until(`document.querySelector("#account").dataset.link === "live"`)
+	screen.fits("account")
+	screen.shot("account")
+
+	// Nothing of it is in the log.
+	ticket := code[strings.LastIndexByte(code, '/')+1:]
+	for _, secret := range []string{ticket, testPassword} {
+		if strings.Contains(s.log.String(), secret) {
+			t.Errorf("the log holds %q", secret)
+		}
+	}
+	if !strings.Contains(s.log.String(), "path=/Q/-") {
+		t.Error("the log has no scrubbed line of the code's path")
+	}
+}
+
+// TestApproveToPage measures how long after the tap the browser is signed in.
+func TestApproveToPage(t *testing.T) {
+	s := startSite(t)
+	browser := chromium(t)
+	screen, mobile := desktop(t, browser), phone(t, browser)
+	mobile.open(s.url + "/signin")
+	mobile.signIn()
+	mobile.shows("Hello, Demo User")
+	var took []float64
+	for range 10 {
+		screen.open(s.url + "/login")
+		screen.state("ready")
+		screen.until(`document.querySelector("main").dataset.link === "live"`)
+		mobile.open(screen.scan("login"))
+		mobile.state("ask")
+		screen.state("scanned")
+		tapped := evaluate[float64](mobile, `(() => { const at = Date.now(); document.querySelector('[data-decide="approve"]').click(); return at; })()`)
+		screen.until(`document.querySelector("main").dataset.at`)
+		took = append(took, evaluate[float64](screen, `Number(document.querySelector("main").dataset.at)`)-tapped)
+		screen.shows("Hello, Demo User")
+		screen.click(`form[action="/signout"] button`)
+		screen.shows("Sign in with your phone")
+		mobile.state("done")
+	}
+	slices.Sort(took)
+	t.Logf("tap on approve → browser signed in, 10 rounds: p50 %.0f ms, all %v", (took[4]+took[5])/2, took)
+	if took[5] > 1000 {
+		t.Errorf("half of the sign-ins took a second or more: %v", took)
+	}
+}
+
+func TestSayNo(t *testing.T) {
+	s := startSite(t)
+	browser := chromium(t)
+	screen, mobile := desktop(t, browser), phone(t, browser)
+	screen.open(s.url + "/login")
+	screen.state("ready")
+	mobile.open(screen.scan("login"))
+	mobile.signIn()
+	mobile.state("ask")
+	mobile.click(`[data-decide="reject"]`)
+	mobile.state("rejected")
+	mobile.shot("phone-rejected")
+	screen.state("rejected")
+	screen.shot("login-rejected")
+	screen.click(`[data-view="rejected"] [data-again]`)
+	screen.state("ready")
+
+	// The page that goes away tells the phone.
+	mobile.open(screen.scan("login"))
+	mobile.state("ask")
+	screen.open("about:blank")
+	mobile.state("cancelled")
+	mobile.shot("phone-cancelled")
+	if len(s.app.sessions.list("demo")) != 1 {
+		t.Error("somebody besides the phone is signed in")
+	}
+}
+
+func TestCodesTurnAndEnd(t *testing.T) {
+	s := startSite(t, func(o *appOptions) {
+		o.times = qrlogin.Times{FirstTicket: 1500 * time.Millisecond, NextTicket: 1500 * time.Millisecond, Rotations: 1, Grace: time.Second, Decide: 1500 * time.Millisecond}
+	})
+	browser := chromium(t)
+	screen, mobile := desktop(t, browser), phone(t, browser)
+	mobile.open(s.url + "/signin")
+	mobile.signIn()
+	mobile.shows("Hello, Demo User")
+
+	screen.open(s.url + "/login")
+	screen.state("ready")
+	first := screen.scan("login")
+	screen.shows("This code ends in")
+	if second := screen.scan("login"); first == second {
+		t.Error("the code did not turn")
+	}
+	screen.state("expired")
+	screen.shows("Click for a new code")
+	screen.shot("login-expired")
+	mobile.open(first)
+	mobile.state("gone")
+	mobile.shot("phone-gone")
+
+	screen.click(`[data-view="expired"] [data-again]`)
+	screen.state("ready")
+	mobile.open(screen.scan("login"))
+	mobile.state("ask")
+	screen.state("scanned")
+	screen.state("expired")
+	mobile.state("expired")
+}
+
+func TestSecondPhone(t *testing.T) {
+	s := startSite(t)
+	browser := chromium(t)
+	screen, first, second := desktop(t, browser), phone(t, browser), phone(t, browser)
+	for _, m := range []*tab{first, second} {
+		m.open(s.url + "/signin")
+		m.signIn()
+		m.shows("Hello, Demo User")
+	}
+	screen.open(s.url + "/login")
+	screen.state("ready")
+	code := screen.scan("login")
+	first.open(code)
+	first.state("ask")
+	screen.state("scanned")
+	second.open(code)
+	second.state("used")
+	second.shot("phone-used")
+	first.shows("Somebody else scanned this code too")
+	screen.shows("Another phone scanned this code too")
+	first.shot("phone-suspicious")
+	screen.shot("login-suspicious")
+	first.click(`[data-decide="approve"]`)
+	screen.shows("Hello, Demo User")
+}
+
+// TestOtherDeviceHears: an account page that is open on another device of the
+// same user tells of the new sign-in at once, and can end it.
+func TestOtherDeviceHears(t *testing.T) {
+	s := startSite(t)
+	browser := chromium(t)
+	tablet, mobile, screen := desktop(t, browser), phone(t, browser), desktop(t, browser)
+	tablet.open(s.url + "/signin")
+	tablet.signIn()
+	tablet.until(`document.querySelector("#account")?.dataset.link === "live"`)
+	screen.open(s.url + "/login")
+	screen.state("ready")
+	mobile.open(screen.scan("login"))
+	mobile.signIn()
+	mobile.state("ask")
+	mobile.click(`[data-decide="approve"]`)
+	screen.until(`document.querySelector("#account")?.dataset.link === "live"`)
+	tablet.shows("New sign-in from Chrome on Linux")
+	tablet.until(`document.querySelectorAll("#devices li").length === 3 && document.querySelector(".fresh")`)
+	tablet.fits("account")
+	tablet.shot("account-news")
+	tablet.click("#notme button")
+	screen.shows("Sign in with your phone")
+	if n := len(s.app.sessions.list("demo")); n != 2 {
+		t.Errorf("%d sessions, want the tablet's and the phone's", n)
+	}
+}
+
+// TestWithoutPush: nothing but plain HTTP gets through; sign-in works all the
+// same, by asking.
+func TestWithoutPush(t *testing.T) {
+	s := startSite(t, func(o *appOptions) {
+		node := o.mounts["/v1/"]
+		o.mounts["/v1/"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v1/messages" { // the server may publish; nobody hears it
+				node.ServeHTTP(w, r)
+				return
+			}
+			http.Error(w, "blocked", http.StatusForbidden)
+		})
+	})
+	browser := chromium(t)
+	screen, mobile := desktop(t, browser), phone(t, browser)
+	screen.open(s.url + "/login")
+	screen.state("ready")
+	mobile.open(screen.scan("login"))
+	mobile.signIn()
+	mobile.state("ask")
+	screen.state("scanned")
+	mobile.click(`[data-decide="approve"]`)
+	screen.shows("Hello, Demo User")
+	mobile.state("done")
+}
+
+// TestLooks reads the code in light and dark, wide and narrow, and keeps
+// pictures of all.
+func TestLooks(t *testing.T) {
+	s := startSite(t, func(o *appOptions) { o.showLink = true })
+	browser := chromium(t)
+	for _, look := range []struct {
+		name, scheme  string
+		width, height int64
+	}{
+		{"wide-light", "light", 1280, 820}, {"wide-dark", "dark", 1280, 820},
+		{"middle-light", "light", 780, 700}, {"narrow-light", "light", 375, 780}, {"narrow-dark", "dark", 375, 780}, {"tiny-dark", "dark", 320, 640},
+	} {
+		screen := newTab(t, browser, look.width, look.height, false, look.scheme)
+		screen.open(s.url + "/login")
+		screen.state("ready")
+		if code := screen.scan("look-" + look.name); !strings.HasPrefix(code, "HTTP://127.0.0.1") {
+			t.Errorf("%s: the code says %q", look.name, code)
+		}
+		screen.fits(look.name)
+		m := newTab(t, browser, look.width, look.height, false, look.scheme)
+		m.open(evaluate[string](screen, `document.querySelector("#link").href`))
+		m.signIn()
+		m.state("ask")
+		screen.state("scanned")
+		m.fits("approve " + look.name)
+		m.shot("look-ask-" + look.name)
+		screen.shot("look-scanned-" + look.name)
+		m.open(s.url + "/")
+		m.until(`document.querySelector("#account")?.dataset.link === "live"`)
+		m.fits("account " + look.name)
+		m.shot("look-account-" + look.name)
+	}
+	onPhone := phone(t, browser)
+	onPhone.open(s.url + "/login")
+	onPhone.state("phone")
+	onPhone.shot("look-on-a-phone")
+	onPhone.click("[data-again]")
+	onPhone.until(`document.querySelector("main").dataset.state === "ready"`)
+}

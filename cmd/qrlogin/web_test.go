@@ -1,0 +1,318 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"github.com/fanfarehq/fanfare/sdk/qrlogin"
+)
+
+const testPassword = "correct horse"
+
+// site is the whole of qrlogin on a free port, with an embedded Fanfare.
+type site struct {
+	t   *testing.T
+	url string
+	app *app
+	log *safeBuffer
+}
+
+type safeBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *safeBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *safeBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+func startSite(t *testing.T, change ...func(*appOptions)) *site {
+	t.Helper()
+	s := &site{t: t, log: &safeBuffer{}}
+	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
+	c := config{data: t.TempDir(), demoPassword: testPassword}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.url = localURL(listener.Addr())
+	list, _, err := openUsers(c.data, c.demoPassword)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := openSource(t.Context(), c, s.url, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	plenty := qrlogin.Rate{PerMinute: 100_000, Burst: 100_000}
+	o := appOptions{
+		ff: src.client, mounts: src.mounts, users: list, publicURL: s.url, site: "Fanfare Demo", log: log,
+		limits: qrlogin.Limits{Create: plenty, Scan: plenty, Decide: plenty, Exchange: plenty, Read: plenty},
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	if s.app, err = newApp(o); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- work(ctx, listener, s.app, src, log) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-done; err != nil {
+			t.Errorf("the site stopped with %v", err)
+		}
+		if err := src.close(); err != nil {
+			t.Errorf("Fanfare closed with %v", err)
+		}
+		if t.Failed() {
+			t.Logf("the site's log:\n%s", s.log)
+		}
+	})
+	return s
+}
+
+// chromium starts the browser that all tabs of a test share.
+func chromium(t *testing.T) context.Context {
+	t.Helper()
+	path := need(t, "chromium", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
+		chromedp.DisableGPU, chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
+	if os.Getuid() == 0 {
+		opts = append(opts, chromedp.NoSandbox) // Chromium's does not start for root
+	}
+	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
+	t.Cleanup(stop)
+	ctx, stop := chromedp.NewContext(alloc)
+	t.Cleanup(stop)
+	if err := chromedp.Do(ctx); err != nil {
+		t.Fatalf("start Chromium (apt-get install chromium): %v", err)
+	}
+	return ctx
+}
+
+// need finds a program, or says what to install.
+func need(t *testing.T, pkg string, names ...string) string {
+	t.Helper()
+	for _, name := range names {
+		if path, err := exec.LookPath(name); err == nil {
+			return path
+		}
+	}
+	t.Fatalf("this test needs %s: apt-get install %s", names[0], pkg)
+	return ""
+}
+
+// tab is one window with cookies of its own. For one goroutine.
+type tab struct {
+	t    *testing.T
+	ctx  context.Context
+	mu   sync.Mutex
+	said []string // errors on the console
+}
+
+// newTab opens a window as of another person: a context of its own.
+func newTab(t *testing.T, browser context.Context, width, height int64, mobile bool, scheme string) *tab {
+	t.Helper()
+	parent, stop := chromedp.NewContext(browser, chromedp.WithNewBrowserContext())
+	t.Cleanup(stop)
+	if err := chromedp.Do(parent); err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithTimeout(parent, 2*time.Minute)
+	b := &tab{t: t, ctx: ctx}
+	messages := chromedp.Console(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		for m, err := range messages {
+			if err != nil {
+				return
+			}
+			if m.IsException() || m.Type == chromedp.ConsoleError {
+				b.mu.Lock()
+				b.said = append(b.said, m.Text)
+				b.mu.Unlock()
+			}
+		}
+	}()
+	t.Cleanup(func() { stop(); <-done })
+	b.size(width, height, mobile, scheme)
+	return b
+}
+
+func (b *tab) size(width, height int64, mobile bool, scheme string) {
+	b.t.Helper()
+	opts := []chromedp.EmulateViewportOption{chromedp.EmulateScale(1)}
+	if mobile {
+		opts = []chromedp.EmulateViewportOption{chromedp.EmulateScale(2), chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait}
+	}
+	b.do("size", chromedp.EmulateViewport(width, height, opts...), func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+		return chromedp.Void{}, err
+	})
+}
+
+func desktop(t *testing.T, browser context.Context) *tab {
+	return newTab(t, browser, 1200, 800, false, "light")
+}
+
+func phone(t *testing.T, browser context.Context) *tab {
+	return newTab(t, browser, 390, 780, true, "light")
+}
+
+func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	if err := chromedp.Do(b.ctx, steps...); err != nil {
+		b.t.Fatalf("%s: %v\nthe page says: %s\nits console: %q", what, err, b.text(), b.console())
+	}
+}
+
+func (b *tab) open(url string) { b.t.Helper(); b.do("open "+url, chromedp.Navigate(url)) }
+
+func (b *tab) text() string {
+	text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`))
+	return text
+}
+
+func (b *tab) console() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.said
+}
+
+func evaluate[T any](b *tab, js string) T {
+	b.t.Helper()
+	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](js, chromedp.EvalAwaitPromise))
+	if err != nil {
+		b.t.Fatalf("%s: %v", js, err)
+	}
+	return v
+}
+
+// until waits until the expression is true. It may be asked of several pages
+// in turn, as a page may go to another meanwhile.
+func (b *tab) until(js string) {
+	b.t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for time.Now().Before(deadline) {
+		if ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("Boolean("+js+")")); err == nil && ok {
+			return
+		}
+		<-tick.C
+	}
+	b.t.Fatalf("never true: %s\nthe page says: %s\nits console: %q", js, b.text(), b.console())
+}
+
+// state waits for a state of the login or the approve page.
+func (b *tab) state(name string) {
+	b.t.Helper()
+	b.until(`document.querySelector("main")?.dataset.state === "` + name + `"`)
+}
+
+func (b *tab) shows(text string) {
+	b.t.Helper()
+	b.until(`document.body?.innerText.includes("` + text + `")`)
+}
+
+func (b *tab) click(selector string) {
+	b.t.Helper()
+	b.do("click "+selector, chromedp.Click(chromedp.CSS(selector)))
+}
+
+// signIn fills the sign-in form that is on the page.
+func (b *tab) signIn() {
+	b.t.Helper()
+	b.shows("Password")
+	b.do("sign in", chromedp.SendKeys(chromedp.CSS(`[name=user]`), "demo"), chromedp.SendKeys(chromedp.CSS(`[name=password]`), testPassword))
+	b.click("form.fields button")
+}
+
+// shot keeps a picture of the page for people, in a folder that git ignores.
+func (b *tab) shot(name string) string {
+	b.t.Helper()
+	// What moves has to come to rest, or the picture shows the middle of it.
+	evaluate[bool](b, `Promise.allSettled(document.getAnimations().filter(a => a.effect.getTiming().iterations !== Infinity).map(a => a.finished)).then(() => true)`)
+	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	if err != nil {
+		b.t.Fatalf("screenshot: %v", err)
+	}
+	dir := filepath.Join("..", "..", "screenshots")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	path := filepath.Join(dir, "qrlogin-"+name+".png")
+	if err := os.WriteFile(path, png, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+	return path
+}
+
+// scan reads the code off the screen, as another program's eye sees it.
+func (b *tab) scan(name string) string {
+	b.t.Helper()
+	b.until(`document.querySelector("#code")?.complete && document.querySelector("#code").naturalWidth > 0 && !document.querySelector("#code").hidden`)
+	out, err := exec.CommandContext(b.ctx, need(b.t, "zbar-tools", "zbarimg"), "--raw", "-q", b.shot(name)).Output()
+	if err != nil {
+		b.t.Fatalf("no code can be read on %s: %v", name, err)
+	}
+	return strings.TrimSpace(string(out))
+}
+
+// fits checks that nothing is wider than the window, all has a name, and the
+// console is clean.
+func (b *tab) fits(name string) {
+	b.t.Helper()
+	if wide := evaluate[int](b, `document.documentElement.scrollWidth - innerWidth`); wide > 0 {
+		b.t.Errorf("%s is %d px wider than the window", name, wide)
+	}
+	if bad := evaluate[[]string](b, `[...document.querySelectorAll("button,a,input:not([type=hidden])")].filter(e => !(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.length)).map(e => e.outerHTML)`); len(bad) > 0 {
+		b.t.Errorf("%s: no name for screen readers: %q", name, bad)
+	}
+	for _, line := range b.console() {
+		if !strings.Contains(line, "the server responded with a status of 4") {
+			b.t.Errorf("%s: the console says %q", name, line)
+		}
+	}
+}
+
+// get asks the site without a browser.
+func (s *site) get(path string) (int, string) {
+	s.t.Helper()
+	resp, err := http.Get(s.url + path)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
