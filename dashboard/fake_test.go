@@ -28,7 +28,7 @@ type fake struct {
 
 const fakeSDK = `export class Fanfare {
   constructor(o) { this.o = o; this.fns = []; }
-  on(_, fn) { this.fns.push(fn); }
+  on(event, fn) { if (event === "state") this.fns.push(fn); }
   tell(current, error) { for (const fn of this.fns) fn({ current, error }); }
   subscribe(channel, fn) {
     this.tell("connecting");

@@ -37,7 +37,7 @@ func newBrowser(t *testing.T) *browser {
 	if err := chromedp.Do(first); err != nil {
 		t.Fatalf("start Chromium (apt-get install chromium): %v", err)
 	}
-	ctx, stop := context.WithTimeout(first, time.Minute)
+	ctx, stop := context.WithTimeout(first, 3*time.Minute)
 	t.Cleanup(stop)
 	b := &browser{t: t, ctx: ctx}
 	messages := chromedp.Console(ctx)
@@ -83,7 +83,7 @@ func evaluate[T any](b *browser, js string) T {
 // shows waits until the page has the text.
 func (b *browser) shows(text string) {
 	b.t.Helper()
-	ctx, stop := context.WithTimeout(b.ctx, 10*time.Second)
+	ctx, stop := context.WithTimeout(b.ctx, 30*time.Second)
 	defer stop()
 	if _, err := chromedp.Run(ctx, chromedp.PollFunction[bool](`t => document.body.innerText.includes(t)`, chromedp.WithPollingArgs(text), chromedp.WithPollingInterval(20*time.Millisecond))); err != nil {
 		b.t.Fatalf("the page never says %q: %v\nit says: %s", text, err, b.text())
