@@ -18,7 +18,8 @@ import (
 )
 
 // The server's access clock must run outside every synctest bubble: started
-// inside one, it would keep the bubble from ever becoming idle.
+// inside one, it would keep the bubble from ever becoming idle. It shows real
+// time there, so that MaxAge means nothing in a bubble; times to live do.
 func TestMain(m *testing.M) {
 	ats.Register()
 	code := m.Run()
