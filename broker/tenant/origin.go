@@ -19,7 +19,7 @@ func checkOrigin(allowed []string, origin string) error {
 			return nil
 		}
 		scheme, host, _ := strings.Cut(o, "://")
-		if _, rest, ok := strings.Cut(host, "."); ok && slices.Contains(allowed, scheme+"://*."+rest) {
+		if label, rest, _ := strings.Cut(host, "."); label != "" && slices.Contains(allowed, scheme+"://*."+rest) {
 			return nil
 		}
 	}
