@@ -102,11 +102,13 @@ func (r *rest) do(ctx context.Context, method, path string, in, out any) error {
 func (r *rest) ask(ctx context.Context, method, path string, in, out any) (http.Header, error) {
 	var body io.Reader
 	if in != nil {
-		text, err := json.Marshal(in)
-		if err != nil {
+		var text bytes.Buffer
+		e := json.NewEncoder(&text)
+		e.SetEscapeHTML(false) // data goes out as it was written
+		if err := e.Encode(in); err != nil {
 			return nil, fmt.Errorf("request: %w", err)
 		}
-		body = bytes.NewReader(text)
+		body = &text
 	}
 	req, err := http.NewRequestWithContext(ctx, method, r.base+path, body)
 	if err != nil {

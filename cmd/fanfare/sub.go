@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -66,11 +65,8 @@ func (c *subCmd) Run(ctx context.Context, con *console) error {
 // show writes one message on one line.
 func (c *subCmd) show(con *console, m protocol.Message) error {
 	if c.JSON {
-		text, err := json.Marshal(m)
-		if err != nil {
-			return fmt.Errorf("message: %w", err)
-		}
-		_, err = fmt.Fprintf(con.Out, "%s\n", text)
+		frame := protocol.AppendFrame(nil, m.AppendBody(nil), m.Position, m.Previous)
+		_, err := fmt.Fprintln(con.Out, escapeControl(string(frame))) // the same JSON in other letters
 		return err
 	}
 	at := time.UnixMilli(m.Time).Local().Format("15:04:05.000")
