@@ -89,7 +89,7 @@ func (d *door) publish(c echo.Context, n need) error {
 	}
 	done, err := d.hub.Publish(r.Context(), who, "", msgs)
 	if err != nil {
-		if e, ok := errors.AsType[*protocol.Error](err); ok && !batch {
+		if e, ok := errors.AsType[*protocol.Error](err); ok && !batch && e.Index >= 0 {
 			return e.At(-1) // there is no batch to have an index in
 		}
 		return err

@@ -141,7 +141,9 @@ func fromHuma(m *huma.ErrorModel) *protocol.Error {
 	switch {
 	case m.Status == http.StatusRequestEntityTooLarge:
 		return protocol.NewError(protocol.CodeBodyTooLarge)
-	case m.Status >= 500 && first == nil:
+	case m.Status == http.StatusRequestTimeout, m.Detail == "cannot read request body": // the client's side is to blame
+		return protocol.Errorf(protocol.CodeBadRequest, "The request body did not come whole.")
+	case m.Status >= 500:
 		return protocol.NewError(protocol.CodeInternal)
 	case first == nil:
 		return protocol.Errorf(protocol.CodeBadRequest, "%s.", sentence(m.Detail))
