@@ -168,8 +168,7 @@ func (h *house) imports(fn func(s source, at, imported string)) {
 	})
 }
 
-func ships(s source) bool  { return !s.test }
-func isTest(s source) bool { return s.test }
+func ships(s source) bool { return !s.test }
 
 // thirdParty reports whether an import is neither ours nor of the standard
 // library, whose paths have no dot in their first element.
