@@ -33,6 +33,7 @@ type Bus struct {
 	kv      *nats.Conn // buckets, which is all the control traffic there is yet
 	js      jetstream.JetStream
 	applies chan struct{} // a token for each atomic batch under way
+	lag     lag           // what a feed may be behind by
 
 	starting sync.WaitGroup // readers that are being made
 
@@ -70,6 +71,7 @@ func openBus(ctx context.Context, o Options, free func(dir string) (uint64, erro
 		log:     o.Logger,
 		folder:  f,
 		applies: make(chan struct{}, maxApplies),
+		lag:     lag{packets: 1 << 21, bytes: 256 << 20},
 		readers: make(map[reader]struct{}),
 	}
 	if err := b.start(ctx, cmp.Or(o.Name, "fanfare")); err != nil {

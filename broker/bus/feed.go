@@ -10,12 +10,12 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// How far a feed may fall behind before it drops packets: half a minute of the
-// highest traffic a node is meant for.
-const (
-	feedMaxPackets = 1 << 21
-	feedMaxBytes   = 256 << 20
-)
+// lag is how far a feed may fall behind before it drops packets: by default
+// some half a minute of the highest traffic that a node is meant for.
+type lag struct {
+	packets int
+	bytes   int
+}
 
 // Feed calls fn with every packet of every app on this node, one after the
 // other in one goroutine, in the order in which the server took them in. fn
@@ -34,7 +34,7 @@ func (b *Bus) Feed(fn func(Packet)) (stop func(), err error) {
 		f.sub.SetClosedHandler(func(string) { close(f.ended) })
 		ctx, cancel := context.WithTimeout(context.Background(), startLimit)
 		defer cancel()
-		err = f.sub.SetPendingLimits(feedMaxPackets, feedMaxBytes)
+		err = f.sub.SetPendingLimits(b.lag.packets, b.lag.bytes)
 		if err == nil {
 			err = b.feeds.FlushWithContext(ctx) // the server knows the subscription now
 		}

@@ -3,6 +3,7 @@ package bus_test
 import (
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -179,6 +180,96 @@ func TestFeedLeavesOutAndCountsWhatItCannotRead(t *testing.T) {
 	}
 	if n := b.Dropped(); n != 1 {
 		t.Errorf("Dropped = %d, want 1", n)
+	}
+}
+
+func TestSlowFeedDropsAndSaysSo(t *testing.T) {
+	const lag, sent = 100, 1000
+	var logged lines
+	b, err := bus.Open(t.Context(), bus.Options{Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&logged, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	quick := collect(t, b)
+	bus.SetLag(b, lag)
+	release := make(chan struct{})
+	var got int
+	stop, err := b.Feed(func(bus.Packet) { <-release; got++ })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range sent {
+		publish(t, b, packet("app0000001", "c", fmt.Sprint(i)))
+	}
+	for range sent {
+		quick() // a slow feed harms itself only
+	}
+	dropped := b.Dropped()
+	if dropped < sent-lag-2 || dropped > sent {
+		t.Errorf("Dropped = %d of %d with room for %d", dropped, sent, lag)
+	}
+	close(release)
+	stop()
+	if b.Dropped() != dropped {
+		t.Errorf("Dropped = %d after the feed ended, was %d", b.Dropped(), dropped)
+	}
+	if uint64(got) > sent-dropped {
+		t.Errorf("%d came and %d were dropped, of %d", got, dropped, sent)
+	}
+	for end := time.After(soon); !strings.Contains(logged.String(), "dropped"); {
+		select {
+		case <-end:
+			t.Fatalf("log: %s", logged.String())
+		case <-time.Tick(time.Millisecond):
+		}
+	}
+}
+
+// lines is a log that may be read while it is written.
+type lines struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func TestLogHasNoContents(t *testing.T) {
+	var logged lines
+	b, err := bus.Open(t.Context(), bus.Options{
+		Dir: t.TempDir(), Logger: slog.New(slog.NewTextHandler(&logged, &slog.HandlerOptions{Level: slog.Level(-100)})),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := collect(t, b)
+	k := bucket(t, b, bus.BucketOptions{})
+	publish(t, b, packet("app0000001", "c", `"plum-secret"`))
+	next()
+	odd := packet("app0000001", protocol.Channel(strings.Repeat("x", 150)), `"plum-secret"`)
+	odd.Body = packet("app0000001", "another", `"plum-secret"`).Body
+	publish(t, b, odd)
+	publish(t, b, packet("app0000001", "c", "1"))
+	next()
+	create(t, k, "key", "plum-secret", 0)
+	if _, err := k.Create(t.Context(), "key", []byte("plum-secret"), 0); err == nil || strings.Contains(err.Error(), "plum") {
+		t.Errorf("error %v", err)
+	}
+	if err := b.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if s := logged.String(); !strings.Contains(s, "message server") || strings.Contains(s, "plum") {
+		t.Errorf("log: %s", s)
 	}
 }
 
