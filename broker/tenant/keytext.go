@@ -44,7 +44,8 @@ func prefixOf(k Kind) string {
 // newKeyText makes the text of a new key of kind k.
 func newKeyText(k Kind) string {
 	text := prefixOf(k) + random(idLen-4+32, base62)
-	return text + checksum(text)
+	sum := checksum(text)
+	return text + string(sum[:])
 }
 
 // parseKey takes a key's text apart; the error is key_invalid and says that
@@ -56,13 +57,12 @@ func parseKey(text string) (id string, err error) {
 	if len(text) != keyLen {
 		return "", protocol.Errorf(protocol.CodeKeyInvalid, "The key has %d characters instead of %d: it is cut off or mistyped. It was not looked up.", len(text), keyLen)
 	}
-	// The text that is compared is ASCII, so the key's is if they are the same.
-	for _, c := range []byte(text[4 : keyLen-checksumLen]) {
-		if !isBase62(c) {
+	for i := 4; i < keyLen-checksumLen; i++ {
+		if !isBase62(text[i]) {
 			return "", protocol.Errorf(protocol.CodeKeyInvalid, "The key has a character that is not 0-9, A-Z or a-z: it is mistyped. It was not looked up.")
 		}
 	}
-	if checksum(text[:keyLen-checksumLen]) != text[keyLen-checksumLen:] {
+	if sum := checksum(text[:keyLen-checksumLen]); string(sum[:]) != text[keyLen-checksumLen:] {
 		return "", protocol.Errorf(protocol.CodeKeyInvalid, "The key's checksum does not match: it is cut off or mistyped. It was not looked up.")
 	}
 	return text[:idLen], nil
@@ -77,15 +77,20 @@ func isBase62(c byte) bool {
 	return c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z'
 }
 
-// checksum is the CRC-32 of text as 6 digits of base 62.
-func checksum(text string) string {
-	sum := crc32.ChecksumIEEE([]byte(text))
-	var b [checksumLen]byte
+// checksum is the CRC-32 of text as 6 digits of base 62. It goes by the table
+// because crc32.ChecksumIEEE would have a copy of text on the heap, and this is
+// done at each request.
+func checksum(text string) (b [checksumLen]byte) {
+	sum := ^uint32(0)
+	for i := range len(text) {
+		sum = crc32.IEEETable[byte(sum)^text[i]] ^ sum>>8
+	}
+	sum = ^sum
 	for i := range b {
 		b[checksumLen-1-i] = base62[sum%62]
 		sum /= 62
 	}
-	return string(b[:])
+	return b
 }
 
 // newID makes an account's or app's id: 10 characters of a-z and 0-9.
