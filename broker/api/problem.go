@@ -103,7 +103,10 @@ func (d *door) judge(c echo.Context, err error) *problem {
 	id := c.Response().Header().Get(headerRequestID)
 	if e.Status() >= 500 {
 		level := slog.LevelError
-		if e.Code == protocol.CodeUnavailable || e.Code == protocol.CodeRestarting || e.Code == protocol.CodeOverloaded {
+		switch {
+		case c.Request().Context().Err() != nil: // nobody waits for the answer any more
+			level = slog.LevelDebug
+		case e.Status() == http.StatusServiceUnavailable:
 			level = slog.LevelWarn
 		}
 		d.log.Log(c.Request().Context(), level, "request failed", "request_id", id, "route", d.route(c), "code", string(e.Code), "error", err)

@@ -137,7 +137,7 @@ func (w *world) tryCredentials(t *testing.T, r route) {
 	}
 	good := w.right(r)
 	refused(t, w.send(as(good[:len(good)-1])), map[bool]protocol.Code{true: protocol.CodeTokenInvalid, false: protocol.CodeKeyInvalid}[r.who == forApps])
-	// claims: 9.1: nothing but Bearer is taken, and nothing in the URL
+	// Nothing but Bearer is taken, and nothing in the URL.
 	req.as, req.header = "", map[string]string{"Authorization": "Basic " + good}
 	refused(t, w.send(req), protocol.CodeCredentialMissing)
 	req.header, req.path = nil, req.path+"?key="+good

@@ -36,13 +36,19 @@ type world struct {
 	handler http.Handler
 	tenants *tenant.Tenants
 	logs    *logBuffer
-	spec    routers.Router
 
 	account, other           protocol.AccountID
 	accountToken, otherToken string
 	app                      protocol.AppID
 	secret, publishable      string // publishable may publish to chat:*
 	token                    string // of user ann, may publish to chat:*
+}
+
+// spec is the description, which is the same for all worlds, read once: it is
+// slow to read.
+var spec struct {
+	once   sync.Once
+	router routers.Router
 }
 
 // logBuffer is a log that tests read.
@@ -194,10 +200,11 @@ func (w *world) send(r request) reply {
 // claims: 9.8
 func (w *world) conforms(req *http.Request, got reply) {
 	w.tb.Helper()
-	if w.spec == nil {
-		w.spec = loadSpec(w.tb, w.handler)
+	spec.once.Do(func() { spec.router = loadSpec(w.tb, w.handler) })
+	if spec.router == nil {
+		w.tb.Fatal("the description could not be read")
 	}
-	route, params, err := w.spec.FindRoute(req)
+	route, params, err := spec.router.FindRoute(req)
 	if err != nil {
 		return
 	}
