@@ -95,6 +95,9 @@ func (k *Bucket) applyOnce(ctx context.Context, changes []Change, vacant map[str
 		batch[i] = m
 	}
 	_, err := jetstreamext.PublishMsgBatch(ctx, k.bus.js, batch)
+	if err == nil {
+		err = k.settle()
+	}
 	return classify("bucket "+k.name, err)
 }
 

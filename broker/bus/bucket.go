@@ -34,6 +34,9 @@ type BucketOptions struct {
 	// MaxAge is how long any entry lives at most; 0 = for ever. An entry's own
 	// time to live can only be shorter.
 	MaxAge time.Duration
+	// Relaxed lets a power cut take the changes of the last second. Without it
+	// a change is on the disk before the call returns.
+	Relaxed bool
 }
 
 // Entry is one key of a bucket. Revision grows with every change in the
@@ -47,7 +50,7 @@ type Entry struct {
 }
 
 // Bucket is a set of keys with values, kept on the disk: a change that was
-// acknowledged outlives a power cut. All methods may be called concurrently;
+// acknowledged outlives the process, and a power cut unless it is relaxed. All methods may be called concurrently;
 // it lives as long as its Bus.
 //
 // Keys are 1 to 256 characters of A-Z a-z 0-9 . _ = - where dots neither
@@ -60,6 +63,7 @@ type Bucket struct {
 	bus    *Bus
 	name   string
 	maxAge time.Duration
+	disk   *syncer // nil: relaxed
 	stream jetstream.Stream
 	kv     jetstream.KeyValue // for watching only: its Put and Update lose the time to live
 }
@@ -101,7 +105,23 @@ func (b *Bus) Bucket(ctx context.Context, name string, o BucketOptions) (*Bucket
 	if err != nil {
 		return nil, classify("opening bucket "+name, err)
 	}
-	return &Bucket{bus: b, name: name, maxAge: o.MaxAge, stream: stream, kv: kv}, nil
+	k := &Bucket{bus: b, name: name, maxAge: o.MaxAge, stream: stream, kv: kv}
+	if !o.Relaxed {
+		dir := b.folder.streamDir(bucketStream + name)
+		if err := syncTree(dir); err != nil { // it may be new
+			return nil, classify("opening bucket "+name, err)
+		}
+		k.disk = newSyncer(dir)
+	}
+	return k, nil
+}
+
+// settle waits for the disk, unless the bucket is relaxed.
+func (k *Bucket) settle() error {
+	if k.disk == nil {
+		return nil
+	}
+	return k.disk.sync()
 }
 
 // Get is the entry of key, or ErrNotFound.
@@ -158,7 +178,9 @@ func (k *Bucket) Delete(ctx context.Context, key string, rev uint64) error {
 	if rev != 0 {
 		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(rev, 10))
 	}
-	_, err = k.bus.js.PublishMsg(ctx, m)
+	if _, err = k.bus.js.PublishMsg(ctx, m); err == nil {
+		err = k.settle()
+	}
 	return k.wrap(key, err)
 }
 
@@ -171,6 +193,9 @@ func (k *Bucket) put(ctx context.Context, key string, val []byte, expected uint6
 	setTTL(m, ttl)
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expected, 10))
 	ack, err := k.bus.js.PublishMsg(ctx, m)
+	if err == nil {
+		err = k.settle()
+	}
 	if err != nil {
 		return 0, k.wrap(key, err)
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"sync"
 	"time"
@@ -19,6 +20,12 @@ type Options struct {
 	Dir    string       // the data folder; made with mode 0700 where it is missing
 	Name   string       // the node's name, the same at every start; default "fanfare"
 	Logger *slog.Logger // default: no log. Message contents never reach it
+
+	// SyncAlways brings every message of a durable channel to the disk before
+	// Publish returns. Without it that happens within a second: enough against
+	// the death of the process, not against a power cut. Buckets are always
+	// synced.
+	SyncAlways bool
 }
 
 // Bus is this node's message server and its data folder. All methods may be
@@ -28,12 +35,18 @@ type Bus struct {
 	log     *slog.Logger
 	folder  *folder
 	server  *server.Server
-	feeds   *nats.Conn // what comes in for subscribers
-	pubs    *nats.Conn // what goes out
-	kv      *nats.Conn // buckets, which is all the control traffic there is yet
-	js      jetstream.JetStream
+	feeds   *nats.Conn          // what comes in for subscribers
+	pubs    *nats.Conn          // what goes out
+	reads   *nats.Conn          // history: a read holds up all else on its connection
+	kv      *nats.Conn          // buckets, which is all the control traffic there is yet
+	js      jetstream.JetStream // over kv
+	out     jetstream.JetStream // over pubs
+	hist    jetstream.JetStream // over reads
+	shards  [2][shardsPerClass]*shard
 	applies chan struct{} // a token for each atomic batch under way
 	lag     lag           // what a feed may be behind by
+
+	syncAlways bool
 
 	starting sync.WaitGroup // readers that are being made
 
@@ -68,11 +81,12 @@ func openBus(ctx context.Context, o Options, free func(dir string) (uint64, erro
 		return nil, err
 	}
 	b := &Bus{
-		log:     o.Logger,
-		folder:  f,
-		applies: make(chan struct{}, maxApplies),
-		lag:     lag{packets: 1 << 21, bytes: 256 << 20},
-		readers: make(map[reader]struct{}),
+		log:        o.Logger,
+		folder:     f,
+		applies:    make(chan struct{}, maxApplies),
+		syncAlways: o.SyncAlways,
+		lag:        lag{packets: 1 << 21, bytes: 256 << 20},
+		readers:    make(map[reader]struct{}),
 	}
 	if err := b.start(ctx, cmp.Or(o.Name, "fanfare")); err != nil {
 		_ = b.Close() // the first error is the one to tell, in one line
@@ -88,15 +102,33 @@ func (b *Bus) start(ctx context.Context, name string) (err error) {
 	for _, c := range []struct {
 		use  string
 		conn **nats.Conn
-	}{{"feed", &b.feeds}, {"publish", &b.pubs}, {"buckets", &b.kv}} {
+	}{{"feed", &b.feeds}, {"publish", &b.pubs}, {"history", &b.reads}, {"buckets", &b.kv}} {
 		if *c.conn, err = dial(b.server, c.use, b.log); err != nil {
 			return err
 		}
 	}
-	if b.js, err = jetstream.New(b.kv, jetstream.WithDefaultTimeout(5*time.Second)); err != nil {
-		return fmt.Errorf("connecting buckets to the message server: %w", err)
+	for _, c := range []struct {
+		js *jetstream.JetStream
+		nc *nats.Conn
+	}{{&b.js, b.kv}, {&b.out, b.pubs}, {&b.hist, b.reads}} {
+		if *c.js, err = jetstream.New(c.nc, jetstream.WithDefaultTimeout(5*time.Second), jetstream.WithPublishAsyncMaxPending(1<<16)); err != nil {
+			return fmt.Errorf("connecting %s to the message server: %w", c.nc.Opts.Name, err)
+		}
 	}
-	return nil
+	return b.openShards(ctx)
+}
+
+// eachShard yields the streams of messages.
+func (b *Bus) eachShard() iter.Seq[*shard] {
+	return func(yield func(*shard) bool) {
+		for _, class := range b.shards {
+			for _, s := range class {
+				if !yield(s) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Close stops all feeds and watches, shuts the server down and unlocks the
@@ -122,7 +154,7 @@ func (b *Bus) Close() error {
 	for _, r := range running {
 		b.end(r)
 	}
-	for _, nc := range []*nats.Conn{b.feeds, b.pubs, b.kv} {
+	for _, nc := range []*nats.Conn{b.feeds, b.pubs, b.reads, b.kv} {
 		if nc != nil {
 			nc.Close()
 		}
@@ -154,7 +186,7 @@ func (b *Bus) Ready(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	for _, nc := range []*nats.Conn{b.feeds, b.pubs, b.kv} {
+	for _, nc := range []*nats.Conn{b.feeds, b.pubs, b.reads, b.kv} {
 		if err := nc.FlushWithContext(ctx); err != nil {
 			return fmt.Errorf("the message server does not answer on %s: %w", nc.Opts.Name, err)
 		}

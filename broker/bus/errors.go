@@ -21,6 +21,9 @@ var (
 	ErrLocked = errors.New("another server is using the data folder")
 	// ErrDiskFull: the data folder's file system has no space left.
 	ErrDiskFull = errors.New("the disk is full")
+	// ErrUnavailable: the message server did not answer in time; whether the
+	// message was stored is not known. The same id may be tried again.
+	ErrUnavailable = errors.New("the message server does not answer")
 	// ErrClosed: the bus was closed.
 	ErrClosed = errors.New("the bus is closed")
 )

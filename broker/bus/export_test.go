@@ -1,6 +1,14 @@
 package bus
 
-import "context"
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+)
 
 // DiskReserve is what stays free.
 const DiskReserve = diskReserve
@@ -13,4 +21,23 @@ func OpenWithFree(ctx context.Context, o Options, free func(dir string) (uint64,
 // SetLag sets how many packets the feeds begun after it may be behind by.
 func SetLag(b *Bus, packets int) {
 	b.lag.packets = packets
+}
+
+// Republish switches the stream's telling of new messages off or on, which is
+// what a leader's death does to those of its last moments.
+func Republish(t testing.TB, b *Bus, app protocol.AppID, ch protocol.Channel, on bool) {
+	t.Helper()
+	s := b.shardOf(app, ch, Keep{Messages: 1, Age: time.Second})
+	info, err := s.js.Info(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := info.Config
+	c.RePublish = &jetstream.RePublish{Source: s.ingest() + ">", Destination: s.delivery() + ">"}
+	if !on {
+		c.RePublish.Destination = "nobody." + s.name + ".>"
+	}
+	if _, err := b.hist.UpdateStream(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
 }

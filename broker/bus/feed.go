@@ -17,36 +17,60 @@ type lag struct {
 	bytes   int
 }
 
-// Feed calls fn with every packet of every app on this node, one after the
-// other in one goroutine, in the order in which the server took them in. fn
-// must not block: while it does, packets queue up, and past 256 MiB they are
-// dropped, logged and counted (Dropped). A packet published after Feed has
-// returned is sure to be seen.
+// Feed calls fn with every packet of every app on this node. Packets of one
+// channel come one after the other, in one order, and those of a durable
+// channel without a hole and once each; packets of different channels may come
+// at once, from several goroutines. fn must not block: while it does, packets
+// queue up. Of ephemeral channels they are dropped past 256 MiB, logged and
+// counted (Dropped). A packet published after Feed has returned is sure to be
+// seen. A bus has one Feed at a time: it is what Last speaks of.
 //
 // stop ends it and returns when fn is not running any more. It must not be
 // called from fn. Close stops it too.
 func (b *Bus) Feed(fn func(Packet)) (stop func(), err error) {
-	return b.begin(func() (reader, error) {
-		f := &feed{fn: fn, log: b.log, ended: make(chan struct{})}
-		if f.sub, err = b.feeds.Subscribe(everyEphemeral, f.receive); err != nil {
-			return nil, classify("starting the feed", err)
+	var stops []func()
+	stop = func() {
+		for _, s := range stops {
+			s()
 		}
-		f.sub.SetClosedHandler(func(string) { close(f.ended) })
-		ctx, cancel := context.WithTimeout(context.Background(), startLimit)
-		defer cancel()
-		err = f.sub.SetPendingLimits(b.lag.packets, b.lag.bytes)
-		if err == nil {
-			err = b.feeds.FlushWithContext(ctx) // the server knows the subscription now
-		}
+	}
+	ephemeral, err := b.begin(func() (reader, error) { return b.startEphemeral(fn) })
+	if err != nil {
+		return nil, err
+	}
+	stops = append(stops, ephemeral)
+	for s := range b.eachShard() {
+		one, err := b.begin(func() (reader, error) { return startContiguous(b.feeds, b.hist, s, fn, b.log) })
 		if err != nil {
-			f.stop()
+			stop()
 			return nil, classify("starting the feed", err)
 		}
-		return f, nil
-	})
+		stops = append(stops, one)
+	}
+	return stop, nil
 }
 
-// feed is one running Feed. receive runs in its one goroutine, which belongs
+func (b *Bus) startEphemeral(fn func(Packet)) (reader, error) {
+	f := &feed{fn: fn, log: b.log, ended: make(chan struct{})}
+	var err error
+	if f.sub, err = b.feeds.Subscribe(everyEphemeral, f.receive); err != nil {
+		return nil, classify("starting the feed", err)
+	}
+	f.sub.SetClosedHandler(func(string) { close(f.ended) })
+	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	defer cancel()
+	err = f.sub.SetPendingLimits(b.lag.packets, b.lag.bytes)
+	if err == nil {
+		err = b.feeds.FlushWithContext(ctx) // the server knows the subscription now
+	}
+	if err != nil {
+		f.stop()
+		return nil, classify("starting the feed", err)
+	}
+	return f, nil
+}
+
+// feed is the feed of all ephemeral channels. receive runs in its one goroutine, which belongs
 // to the connection; the rest may be called concurrently.
 type feed struct {
 	fn    func(Packet)
@@ -59,7 +83,7 @@ type feed struct {
 }
 
 func (f *feed) receive(m *nats.Msg) {
-	p, err := packetOf(m)
+	p, err := packetOf(ephemeralPrefix, m.Subject, m.Data)
 	if err != nil {
 		// Only a fault in this server or a stranger on the bus makes these.
 		if f.alien.Add(1) == 1 {
@@ -67,23 +91,23 @@ func (f *feed) receive(m *nats.Msg) {
 		}
 		return
 	}
-	f.fn(p)
-}
-
-func packetOf(m *nats.Msg) (Packet, error) {
-	app, token, hashed, err := parseSubject(m.Subject)
-	if err != nil {
-		return Packet{}, err
-	}
-	ch, err := channelOf(token, hashed, m.Data)
-	if err != nil {
-		return Packet{}, fmt.Errorf("app %s: %w", app, err)
-	}
-	p := Packet{App: app, Channel: ch, Body: m.Data}
 	if m.Header != nil {
 		p.From = m.Header.Get(headerFrom)
 	}
-	return p, nil
+	f.fn(p)
+}
+
+// packetOf reads a message from under prefix.
+func packetOf(prefix, subject string, body []byte) (Packet, error) {
+	app, token, hashed, err := parseSubject(prefix, subject)
+	if err != nil {
+		return Packet{}, err
+	}
+	ch, err := channelOf(token, hashed, body)
+	if err != nil {
+		return Packet{}, fmt.Errorf("app %s: %w", app, err)
+	}
+	return Packet{App: app, Channel: ch, Body: body}, nil
 }
 
 func (f *feed) dropped() uint64 {

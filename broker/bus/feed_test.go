@@ -37,8 +37,8 @@ func collect(t *testing.T, b *bus.Bus) (next func() bus.Packet) {
 
 func publish(t *testing.T, b *bus.Bus, p bus.Packet) {
 	t.Helper()
-	if pos, err := b.Publish(t.Context(), p); err != nil || pos != "" {
-		t.Fatalf("Publish: %q, %v", pos, err)
+	if r, err := b.Publish(t.Context(), p); err != nil || r != (bus.Receipt{}) {
+		t.Fatalf("Publish: %v, %v", r, err)
 	}
 }
 

@@ -118,6 +118,11 @@ func (f *folder) store() string {
 	return filepath.Join(f.dir, storeDir)
 }
 
+// streamDir is where the server keeps a stream.
+func (f *folder) streamDir(stream string) string {
+	return filepath.Join(f.store(), "jetstream", "$G", "streams", stream)
+}
+
 // close gives the lock back. The lock file stays, since removing it would let
 // two servers lock two files of that name.
 func (f *folder) close() error {

@@ -2,11 +2,17 @@ package bus
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/fanfarehq/fanfare/sdk/protocol"
-	"github.com/nats-io/nats.go"
 )
 
 // Packet is one message on its way between nodes. It is a value; Body may be
@@ -24,35 +30,281 @@ type Packet struct {
 	// fan-out; "" if none. Same characters as a message id.
 	From string
 
-	// Position and Previous are empty on ephemeral channels, which are all
-	// there are yet.
+	// Publishing only: how much of the channel is kept; the message's id, by
+	// which a second publish within two minutes is known as the same; and the
+	// position that the channel must be at, if any.
+	Keep  Keep
+	ID    string
+	After *protocol.Position
+
+	// Receiving only: where the message is, where the one before it in the
+	// channel is ("" where that is not known), and when it was stored. All are
+	// zero on ephemeral channels.
 	Position, Previous protocol.Position
+	Time               time.Time
 }
+
+// Receipt is what a publisher learns.
+type Receipt struct {
+	Position  protocol.Position // "" on ephemeral channels
+	Duplicate bool              // the id was published before; Position is that of the first time
+}
+
+// PositionError says that a channel is not where a Packet's After wants it.
+type PositionError struct {
+	Actual protocol.Position // of the channel's last message
+}
+
+func (e *PositionError) Error() string { return "the channel is at " + string(e.Actual) }
+
+// BatchError says which packet of a batch could not be published. Those before
+// it were; of those after it some may have been.
+type BatchError struct {
+	Index int
+	Err   error
+}
+
+func (e *BatchError) Error() string { return fmt.Sprintf("packet %d: %v", e.Index, e.Err) }
+func (e *BatchError) Unwrap() error { return e.Err }
 
 // headerFrom carries Packet.From. A packet without it has no header at all,
 // which is the fast way through the server.
 const headerFrom = "Fanfare-From"
 
+// Bounds of a durable publish. A leader that is gone answers nobody: the same
+// message with the same id is tried again until one answers.
+const (
+	tryTime     = 400 * time.Millisecond
+	tryPause    = 25 * time.Millisecond
+	publishTime = 10 * time.Second
+)
+
 // Publish sends p to the feeds of all nodes, this one included. Packets of one
-// goroutine arrive in the order in which it published them. The position is ""
-// since p is kept nowhere: nil means that it was handed to the message server.
-func (b *Bus) Publish(ctx context.Context, p Packet) (protocol.Position, error) {
-	if err := ctx.Err(); err != nil {
-		return "", err
-	}
-	subject, err := subjectOf(p.App, p.Channel)
+// goroutine arrive in the order in which it published them. On a durable
+// channel nil means that the message is stored; else that it was handed to the
+// message server. errors.Is finds ErrDiskFull and ErrUnavailable in an error,
+// errors.As a *PositionError.
+func (b *Bus) Publish(ctx context.Context, p Packet) (Receipt, error) {
+	m, s, err := b.message(ctx, &p)
 	if err != nil {
-		return "", err
+		return Receipt{}, err
+	}
+	if s == nil {
+		return Receipt{}, classify("publishing", b.pubs.PublishMsg(m))
+	}
+	r, err := b.store(ctx, s, m, &p)
+	if err == nil {
+		err = b.settle(s)
+	}
+	return r, err
+}
+
+// PublishAll publishes ps in order and returns when all are stored. The error
+// is a *BatchError.
+func (b *Bus) PublishAll(ctx context.Context, ps []Packet) ([]Receipt, error) {
+	type sent struct {
+		shard *shard
+		msg   *nats.Msg
+		ack   jetstream.PubAckFuture
+	}
+	all := make([]sent, len(ps))
+	out := make([]Receipt, len(ps))
+	for i := range ps { // nothing goes out before all can
+		m, s, err := b.message(ctx, &ps[i])
+		if err != nil {
+			return nil, &BatchError{i, err}
+		}
+		all[i] = sent{shard: s, msg: m}
+	}
+	for i, m := range all {
+		var err error
+		if m.shard == nil {
+			err = b.pubs.PublishMsg(m.msg)
+		} else {
+			all[i].ack, err = b.out.PublishMsgAsync(m.msg)
+		}
+		if err != nil {
+			return nil, &BatchError{i, classify("publishing", err)}
+		}
+	}
+	touched := map[*shard]bool{}
+	for i, m := range all {
+		if m.shard == nil {
+			continue
+		}
+		touched[m.shard] = true
+		r, err := b.await(ctx, m.shard, m.ack, &ps[i])
+		if errors.Is(err, errNoAnswer) {
+			r, err = b.store(ctx, m.shard, m.msg, &ps[i])
+		}
+		if err != nil {
+			return nil, &BatchError{i, err}
+		}
+		out[i] = r
+	}
+	for s := range touched {
+		if err := b.settle(s); err != nil {
+			return nil, &BatchError{0, err}
+		}
+	}
+	return out, nil
+}
+
+// message is p as it travels, and the shard that stores it.
+func (b *Bus) message(ctx context.Context, p *Packet) (*nats.Msg, *shard, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, nil, err
 	}
 	if len(p.Body) > MaxBody {
-		return "", fmt.Errorf("publishing: the body has %d bytes, %d is the most", len(p.Body), MaxBody)
-	}
-	if p.From == "" {
-		return "", classify("publishing", b.pubs.Publish(subject, p.Body))
+		return nil, nil, fmt.Errorf("publishing: the body has %d bytes, %d is the most", len(p.Body), MaxBody)
 	}
 	if protocol.CheckID(p.From) != nil { // it must not break out of its header line
-		return "", errors.New("publishing: the session's name is not valid")
+		return nil, nil, errors.New("publishing: the session's name is not valid")
 	}
-	m := &nats.Msg{Subject: subject, Data: p.Body, Header: nats.Header{headerFrom: {p.From}}}
-	return "", classify("publishing", b.pubs.PublishMsg(m))
+	s := b.shardOf(p.App, p.Channel, p.Keep)
+	prefix := ephemeralPrefix
+	if s != nil {
+		prefix = s.ingest()
+	}
+	subject, err := subjectOf(prefix, p.App, p.Channel)
+	if err != nil {
+		return nil, nil, err
+	}
+	m := &nats.Msg{Subject: subject, Data: p.Body}
+	if p.From != "" || s != nil {
+		m.Header = make(nats.Header, 4)
+	}
+	if p.From != "" {
+		m.Header[headerFrom] = []string{p.From}
+	}
+	if s == nil {
+		return m, nil, nil
+	}
+	if err := b.folder.checkSpace(len(p.Body)); err != nil {
+		return nil, nil, classify("publishing", err)
+	}
+	if p.ID != "" {
+		m.Header[jetstream.MsgIDHeader] = []string{dedupID(subject, p.ID)}
+	}
+	if p.Keep.Age < s.class.age {
+		setTTL(m, max(p.Keep.Age, time.Second))
+	}
+	if p.After != nil {
+		seq, err := s.expected(*p.After)
+		if err != nil {
+			return nil, nil, err
+		}
+		m.Header[jetstream.ExpectedLastSubjSeqHeader] = []string{strconv.FormatUint(seq, 10)}
+	}
+	return m, s, nil
+}
+
+// dedupID is a message's id as the stream remembers it: of this channel alone,
+// and short, because it stays in memory for the whole window.
+func dedupID(subject, id string) string {
+	sum := sha256.Sum256([]byte(subject + "|" + id))
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
+}
+
+// expected is the sequence that the channel must be at. "" is a channel
+// without any message.
+func (s *shard) expected(p protocol.Position) (uint64, error) {
+	if p == "" {
+		return 0, nil
+	}
+	epoch, seq, err := p.Parse()
+	if err != nil {
+		return 0, err
+	}
+	if epoch != s.epoch { // no message of this stream has that position
+		return 1<<63 - 1, nil
+	}
+	return seq, nil
+}
+
+// errNoAnswer: nobody said whether the message was stored.
+var errNoAnswer = errors.New("the stream did not answer")
+
+// store publishes m until the stream has answered.
+func (b *Bus) store(ctx context.Context, s *shard, m *nats.Msg, p *Packet) (Receipt, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTime)
+	defer cancel()
+	for {
+		try, end := context.WithTimeout(ctx, tryTime)
+		ack, err := b.out.PublishMsg(try, m, jetstream.WithRetryAttempts(0))
+		end()
+		r, err := b.receipt(s, ack, err, p)
+		if !errors.Is(err, errNoAnswer) {
+			return r, err
+		}
+		select {
+		case <-time.After(tryPause):
+		case <-ctx.Done():
+			return Receipt{}, fmt.Errorf("publishing: %w: %w", ErrUnavailable, err)
+		}
+	}
+}
+
+// await is the answer to one message of a batch.
+func (b *Bus) await(ctx context.Context, s *shard, f jetstream.PubAckFuture, p *Packet) (Receipt, error) {
+	late := time.NewTimer(tryTime)
+	defer late.Stop()
+	select {
+	case ack := <-f.Ok():
+		return b.receipt(s, ack, nil, p)
+	case err := <-f.Err():
+		return b.receipt(s, nil, err, p)
+	case <-late.C:
+		return Receipt{}, errNoAnswer
+	case <-ctx.Done():
+		return Receipt{}, ctx.Err()
+	}
+}
+
+func (b *Bus) receipt(s *shard, ack *jetstream.PubAck, err error, p *Packet) (Receipt, error) {
+	switch {
+	case err == nil:
+		return Receipt{Position: s.position(ack.Sequence), Duplicate: ack.Duplicate}, nil
+	case isConflict(err) && p.After != nil:
+		return Receipt{}, &PositionError{Actual: s.actual(p)}
+	case isDiskFull(err):
+		return Receipt{}, classify("publishing", err)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, nats.ErrNoResponders),
+		errors.Is(err, jetstream.ErrNoStreamResponse), isInProcess(err):
+		return Receipt{}, errNoAnswer
+	}
+	return Receipt{}, classify("publishing", err)
+}
+
+// isInProcess knows the answer to an id whose first message is on its way.
+func isInProcess(err error) bool {
+	e, ok := errors.AsType[*jetstream.APIError](err)
+	return ok && e.ErrorCode == errCodeDuplicateInProcess
+}
+
+// errCodeDuplicateInProcess is the message server's; its client has no name
+// for it.
+const errCodeDuplicateInProcess = 10158
+
+// actual is the position of the channel's last message, "" if it has none.
+func (s *shard) actual(p *Packet) protocol.Position {
+	ctx, cancel := context.WithTimeout(context.Background(), tryTime)
+	defer cancel()
+	subject, err := subjectOf(s.ingest(), p.App, p.Channel)
+	if err != nil {
+		return ""
+	}
+	m, err := s.js.GetLastMsgForSubject(ctx, subject)
+	if err != nil {
+		return ""
+	}
+	return s.position(m.Sequence)
+}
+
+// settle waits for the disk where that was asked for.
+func (b *Bus) settle(s *shard) error {
+	if !b.syncAlways {
+		return nil
+	}
+	return classify("writing to the disk", s.disk.sync())
 }

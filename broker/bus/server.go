@@ -33,9 +33,9 @@ func startServer(ctx context.Context, f *folder, name string, log *slog.Logger) 
 		MaxControlLine:         4096,
 		JetStream:              true,
 		StoreDir:               f.store(),
-		JetStreamMaxMemory:     64 << 20, // no stream of ours is in memory
-		JetStreamMaxStore:      1 << 50,  // the disk is the limit, and is checked by itself
-		SyncAlways:             true,     // accounts and keys outlive a power cut
+		JetStreamMaxMemory:     64 << 20,    // no stream of ours is in memory
+		JetStreamMaxStore:      1 << 50,     // the disk is the limit, and is checked by itself
+		SyncInterval:           time.Second, // what a power cut may cost of messages; see syncer for the rest
 	})
 	if err != nil {
 		return nil, fmt.Errorf("starting the message server: %w", err)

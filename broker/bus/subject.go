@@ -11,8 +11,9 @@ import (
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
-// The subject of an ephemeral packet is e.<bucket>.<app>.<channel>, four
-// tokens of which the last is made from the channel's name:
+// The subject of an ephemeral packet is e.<bucket>.<app>.<channel>; a durable
+// one has i.<shard>. or d.<shard>. in place of e. (shard.go). The last token is
+// made from the channel's name:
 //
 //   - bytes A-Z a-z 0-9 _ - stand for themselves, every other byte is =XX in
 //     upper-case hex;
@@ -36,9 +37,9 @@ const (
 
 var errSubject = errors.New("not a subject of this server")
 
-// subjectOf is the subject of a channel. The app must be 1 to 64 characters of
+// subjectOf is the subject of a channel under prefix. The app must be 1 to 64 characters of
 // A-Z a-z 0-9 _ -, the channel any name but the empty one.
-func subjectOf(app protocol.AppID, ch protocol.Channel) (string, error) {
+func subjectOf(prefix string, app protocol.AppID, ch protocol.Channel) (string, error) {
 	if !validApp(string(app)) {
 		return "", fmt.Errorf("app id %q cannot be part of a subject", string(app))
 	}
@@ -46,7 +47,7 @@ func subjectOf(app protocol.AppID, ch protocol.Channel) (string, error) {
 		return "", protocol.NewError(protocol.CodeChannelInvalid)
 	}
 	b := make([]byte, 0, 128)
-	b = append(b, ephemeralPrefix...)
+	b = append(b, prefix...)
 	n := bucketOf(app, ch)
 	b = append(b, "0123456789abcdef"[n>>4], "0123456789abcdef"[n&15], '.')
 	b = append(b, app...)
@@ -56,8 +57,8 @@ func subjectOf(app protocol.AppID, ch protocol.Channel) (string, error) {
 
 // parseSubject reads back what subjectOf wrote. Of a hashed channel it returns
 // the token, with hashed set; channelIn then finds the name.
-func parseSubject(subject string) (app protocol.AppID, token string, hashed bool, err error) {
-	rest, ok := strings.CutPrefix(subject, ephemeralPrefix)
+func parseSubject(prefix, subject string) (app protocol.AppID, token string, hashed bool, err error) {
+	rest, ok := strings.CutPrefix(subject, prefix)
 	if !ok || len(rest) < 3 || rest[2] != '.' {
 		return "", "", false, errSubject
 	}

@@ -42,7 +42,7 @@ func body(ch protocol.Channel) []byte {
 
 // read is the receiving side: the app and channel of a subject.
 func read(subject string, body []byte) (protocol.AppID, protocol.Channel, error) {
-	app, token, hashed, err := parseSubject(subject)
+	app, token, hashed, err := parseSubject(ephemeralPrefix, subject)
 	if err != nil {
 		return "", "", err
 	}
@@ -69,7 +69,7 @@ func checkSafe(t interface{ Fatalf(string, ...any) }, subject string, app protoc
 func TestSubjectRoundTrip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		app, ch := apps().Draw(t, "app"), names().Draw(t, "channel")
-		subject, err := subjectOf(app, ch)
+		subject, err := subjectOf(ephemeralPrefix, app, ch)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -93,11 +93,11 @@ func TestSubjectsOfTwoChannelsDiffer(t *testing.T) {
 		if a == b && x == y {
 			return
 		}
-		s, err := subjectOf(a, x)
+		s, err := subjectOf(ephemeralPrefix, a, x)
 		if err != nil {
 			t.Fatal(err)
 		}
-		u, err := subjectOf(b, y)
+		u, err := subjectOf(ephemeralPrefix, b, y)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,18 +112,18 @@ func TestSubjectsOfTwoChannelsDiffer(t *testing.T) {
 
 func TestSubjectRefusesBadApps(t *testing.T) {
 	for _, app := range []protocol.AppID{"", "a.b", "*", ">", "a b", "a\r\nPUB x 0", "é", "=2E", "~a", protocol.AppID(strings.Repeat("a", 65))} {
-		if s, err := subjectOf(app, "c"); err == nil {
+		if s, err := subjectOf(ephemeralPrefix, app, "c"); err == nil {
 			t.Errorf("app %q has the subject %q", app, s)
 		}
 	}
-	if s, err := subjectOf("app", ""); err == nil {
+	if s, err := subjectOf(ephemeralPrefix, "app", ""); err == nil {
 		t.Errorf("the empty channel has the subject %q", s)
 	}
 }
 
 func TestReadRefusesOtherSpellings(t *testing.T) {
 	long := protocol.Channel(strings.Repeat("x", 200))
-	hashed, err := subjectOf("app", long)
+	hashed, err := subjectOf(ephemeralPrefix, "app", long)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func FuzzSubjectOf(f *testing.F) {
 		if x == "" || y == "" {
 			return
 		}
-		s, err := subjectOf("app0000001", protocol.Channel(x))
+		s, err := subjectOf(ephemeralPrefix, "app0000001", protocol.Channel(x))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -163,7 +163,7 @@ func FuzzSubjectOf(f *testing.F) {
 				t.Fatalf("%q came back as %q, %v", x, ch, err)
 			}
 		}
-		if u, err := subjectOf("app0000001", protocol.Channel(y)); err != nil || (s == u) != (x == y) {
+		if u, err := subjectOf(ephemeralPrefix, "app0000001", protocol.Channel(y)); err != nil || (s == u) != (x == y) {
 			t.Fatalf("%q and %q: subjects %q, %q, %v", x, y, s, u, err)
 		}
 	})
@@ -179,7 +179,7 @@ func FuzzReadSubject(f *testing.F) {
 		if err != nil {
 			return
 		}
-		want, err := subjectOf(app, ch)
+		want, err := subjectOf(ephemeralPrefix, app, ch)
 		if err != nil || want[4:] != subject[4:] {
 			t.Fatalf("%q was read as %q in %q, whose subject is %q, %v", subject, ch, app, want, err)
 		}
@@ -201,7 +201,7 @@ func TestBucketsAreUsedEvenly(t *testing.T) {
 func BenchmarkSubjectOf(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := subjectOf("demo000000", "chat:eu:room-42"); err != nil {
+		if _, err := subjectOf(ephemeralPrefix, "demo000000", "chat:eu:room-42"); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -1,0 +1,296 @@
+package bus
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/synadia-io/orbit.go/jetstreamext"
+
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+)
+
+// Query is a part of one channel's past. The zero value of all but App,
+// Channel, Keep and Limit asks for all that is kept.
+type Query struct {
+	App     protocol.AppID
+	Channel protocol.Channel
+	Keep    Keep
+
+	After  protocol.Position // from behind this one on
+	Before protocol.Position // up to before this one
+	Until  protocol.Position // up to and with this one
+	Since  time.Time         // stored at this time or later
+	At     time.Time         // with After: when the reader certainly had all up to then
+
+	Limit  int  // 1 and more
+	Newest bool // the last Limit messages of the part instead of the first
+}
+
+// Page is what was found.
+type Page struct {
+	Packets []Packet // the oldest first
+	More    bool     // there is more of the part: behind these, or with Newest before them
+
+	// Gap is "" where nothing between Query.After and the newest message is
+	// missing, else why something is or may be.
+	Gap Gap
+}
+
+// Gap is why a past is not whole.
+type Gap string
+
+// The reasons.
+const (
+	GapEphemeral Gap = "ephemeral" // the channel keeps nothing
+	GapEpoch     Gap = "epoch"     // the position is of another life of the channel's stream
+	GapExpired   Gap = "expired"   // messages grew too old, or may have
+	GapEvicted   Gap = "evicted"   // newer messages pushed older ones out, or may have
+)
+
+// Read finds a part of a channel's past. The error of a position that no
+// server made is a *protocol.Error.
+func (b *Bus) Read(ctx context.Context, q Query) (Page, error) {
+	s := b.shardOf(q.App, q.Channel, q.Keep)
+	if s == nil {
+		return Page{Gap: GapEphemeral}, nil
+	}
+	subject, err := subjectOf(s.ingest(), q.App, q.Channel)
+	if err != nil {
+		return Page{}, err
+	}
+	r := &reading{bus: b, shard: s, subject: subject, q: q, end: 1<<64 - 1}
+	if err := r.bounds(); err != nil {
+		return Page{}, err
+	}
+	if r.foreign {
+		return Page{Gap: GapEpoch}, nil
+	}
+	page, err := r.run(ctx)
+	if err != nil {
+		return Page{}, classify("reading history", err)
+	}
+	return page, nil
+}
+
+// reading is one Read under way; it belongs to one goroutine.
+type reading struct {
+	bus     *Bus
+	shard   *shard
+	subject string
+	q       Query
+
+	after, end uint64 // sequences, both exclusive
+	foreign    bool   // a position of another epoch
+}
+
+func (r *reading) bounds() error {
+	for _, p := range []struct {
+		position protocol.Position
+		set      func(seq uint64)
+	}{
+		{r.q.After, func(seq uint64) { r.after = seq }},
+		{r.q.Before, func(seq uint64) { r.end = min(r.end, seq) }},
+		{r.q.Until, func(seq uint64) { r.end = min(r.end, seq+1) }},
+	} {
+		if p.position == "" {
+			continue
+		}
+		epoch, seq, err := p.position.Parse()
+		if err != nil {
+			return err
+		}
+		if epoch != r.shard.epoch {
+			r.foreign = true
+		}
+		p.set(seq)
+	}
+	return nil
+}
+
+func (r *reading) run(ctx context.Context) (Page, error) {
+	var page Page
+	total, err := r.total(ctx)
+	if err != nil {
+		return page, err
+	}
+	if r.q.After != "" {
+		if page.Gap, err = r.gap(ctx, total); err != nil {
+			return page, err
+		}
+	}
+	// The rule may keep less than the stream does: the first ones are as if
+	// they were gone.
+	skip := 0
+	whole := r.after == 0 && r.q.Since.IsZero() && r.end == 1<<64-1
+	if over := total - r.q.Keep.Messages; over > 0 && whole {
+		skip = over
+	}
+	if r.q.Newest && whole {
+		skip = max(skip, total-r.q.Limit)
+		page.More = total-r.q.Keep.Messages < skip && skip > 0
+	}
+	limit := r.q.Limit
+	if r.q.Newest && !whole {
+		limit = r.shard.class.messages // its end is only known when all of it was read
+	}
+	if err := r.collect(ctx, &page, skip, limit); err != nil {
+		return page, err
+	}
+	if n := len(page.Packets); r.q.Newest && n > r.q.Limit {
+		page.Packets, page.More = page.Packets[n-r.q.Limit:], true
+	}
+	return page, nil
+}
+
+// total is how many messages the stream has of the channel.
+func (r *reading) total(ctx context.Context) (int, error) {
+	info, err := r.shard.js.Info(ctx, jetstream.WithSubjectFilter(r.subject))
+	if err != nil {
+		return 0, err
+	}
+	return int(info.State.Subjects[r.subject]), nil
+}
+
+// collect appends up to limit messages to page, without the first skip.
+func (r *reading) collect(ctx context.Context, page *Page, skip, limit int) error {
+	from := r.after + 1
+	for {
+		options := []jetstreamext.GetBatchOpt{
+			jetstreamext.GetBatchSubject(r.subject), jetstreamext.GetBatchMaxBytes(healBytes), jetstreamext.GetBatchSeq(from),
+		}
+		batch, err := jetstreamext.GetBatch(ctx, r.bus.hist, r.shard.stream, min(skip+limit-len(page.Packets)+1, healChunk), options...)
+		if err != nil {
+			return err
+		}
+		got := false
+		for m, err := range batch {
+			if errors.Is(err, jetstreamext.ErrNoMessages) {
+				return nil
+			}
+			if err != nil {
+				return err
+			}
+			got = true
+			from = m.Sequence + 1
+			switch {
+			case m.Sequence >= r.end:
+				return nil
+			case skip > 0:
+				skip--
+			case m.Time.Before(r.q.Since):
+			case len(page.Packets) == limit:
+				page.More = true
+				return nil
+			default:
+				p, err := packetOf(r.shard.ingest(), m.Subject, m.Data)
+				if err != nil {
+					return err
+				}
+				p.From, p.Time = m.Header.Get(headerFrom), m.Time
+				p.Position = r.shard.position(m.Sequence)
+				if n := len(page.Packets); n > 0 {
+					p.Previous = page.Packets[n-1].Position
+				}
+				page.Packets = append(page.Packets, p)
+			}
+		}
+		if !got {
+			return nil
+		}
+	}
+}
+
+// gap says whether messages behind After are missing. total is how many the
+// stream has of the channel now.
+//
+// Messages go oldest first. So nothing behind After is missing while one at or
+// before it is still there. Without one, a reader that certainly had everything
+// at a time from which on nothing can have grown too old misses nothing,
+// unless so many came since that they pushed others out: then the channel is
+// at its most messages.
+func (r *reading) gap(ctx context.Context, total int) (Gap, error) {
+	if r.after > r.shard.last.Load() {
+		info, err := r.shard.js.Info(ctx)
+		if err != nil {
+			return "", err
+		}
+		if r.after > info.State.LastSeq {
+			return GapEpoch, nil // of a future that was lost
+		}
+	}
+	if oldest, err := r.oldest(ctx); err != nil || oldest > 0 && oldest <= r.after {
+		return r.trimmed(ctx, total, err)
+	}
+	if total >= r.shard.class.messages {
+		return GapEvicted, nil
+	}
+	at := r.q.At
+	if r.after > 0 {
+		// Whatever channel it is of: up to then everything was had.
+		m, err := r.shard.js.GetMsg(ctx, r.after)
+		if err == nil && m.Time.After(at) {
+			at = m.Time
+		}
+		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return "", err
+		}
+	}
+	// A time in the future is that of a clock that was set back since.
+	if now := time.Now(); at.IsZero() || at.Before(now) && at.Before(now.Add(time.Second-r.age())) {
+		return GapExpired, nil
+	}
+	return r.trimmed(ctx, total, nil)
+}
+
+// oldest is the sequence of the channel's oldest message, 0 if there is none.
+func (r *reading) oldest(ctx context.Context) (uint64, error) {
+	batch, err := jetstreamext.GetBatch(ctx, r.bus.hist, r.shard.stream, 1,
+		jetstreamext.GetBatchSubject(r.subject), jetstreamext.GetBatchSeq(1))
+	if err != nil {
+		return 0, err
+	}
+	for m, err := range batch {
+		if errors.Is(err, jetstreamext.ErrNoMessages) {
+			return 0, nil
+		}
+		if err != nil {
+			return 0, err
+		}
+		return m.Sequence, nil
+	}
+	return 0, nil
+}
+
+// trimmed is whether the rule's own, smaller number takes messages away that
+// the stream still has.
+func (r *reading) trimmed(ctx context.Context, total int, err error) (Gap, error) {
+	if err != nil || total <= r.q.Keep.Messages {
+		return "", err
+	}
+	behind, err := r.behind(ctx)
+	if err != nil || behind <= r.q.Keep.Messages {
+		return "", err
+	}
+	return GapEvicted, nil
+}
+
+// behind counts the messages behind After, up to one more than the rule keeps.
+func (r *reading) behind(ctx context.Context) (int, error) {
+	var page Page
+	all := *r
+	all.end, all.q.Since = 1<<64-1, time.Time{}
+	if err := all.collect(ctx, &page, 0, r.q.Keep.Messages); err != nil {
+		return 0, err
+	}
+	n := len(page.Packets)
+	if page.More {
+		n++
+	}
+	return n, nil
+}
+
+func (r *reading) age() time.Duration {
+	return min(r.q.Keep.Age, r.shard.class.age)
+}
