@@ -99,11 +99,11 @@ func (a *app) run(ctx context.Context) error {
 
 // guard is what all of the app's own pages have in common.
 func (a *app) guard(next http.Handler) http.Handler {
-	csp := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	connect := "'self'"
 	if u, err := url.Parse(a.o.fanfareURL); err == nil && u.Host != "" {
-		ws := map[string]string{"https": "wss", "http": "ws"}[u.Scheme]
-		csp += "; connect-src 'self' " + u.Scheme + "://" + u.Host + " " + ws + "://" + u.Host
+		connect += " " + u.Scheme + "://" + u.Host + " " + map[string]string{"https": "wss", "http": "ws"}[u.Scheme] + "://" + u.Host
 	}
+	csp := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src " + connect + "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	cross := http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", csp)
