@@ -406,9 +406,9 @@ var StreamTransport = class {
     const fetch = this.#fetch;
     return fetch(this.#base + path, {
       method: body ? "POST" : "GET",
-      headers: { Authorization: "Bearer " + this.#credential, "Content-Type": "application/json" },
+      headers: { Authorization: "Bearer " + this.#credential },
+      // no others: servers allow other origins few
       body: body && JSON.stringify(body),
-      cache: "no-store",
       signal
     });
   }
@@ -817,9 +817,11 @@ var Fanfare = class {
     return this.#connection.state;
   }
   /** Connects now. Fulfilled when connected; rejected only if the client closes. */
-  async connect() {
-    this.#start();
-    if (this.state !== "connected") await wait(this.#waiting);
+  connect() {
+    const connected = this.#connected();
+    connected.catch(() => {
+    });
+    return connected;
   }
   /**
    * Calls handler with each message of the channel, until unsubscribed. Fulfilled when the server has answered; while
@@ -872,6 +874,10 @@ var Fanfare = class {
   /** Ends the client for good: no timer, listener or connection of it is left. */
   close() {
     this.#connection.close();
+  }
+  async #connected() {
+    this.#start();
+    if (this.state !== "connected") await wait(this.#waiting);
   }
   #start() {
     const { state, error } = this.#connection;
