@@ -592,11 +592,17 @@
           if (line === this.#line) this.#farewell = frame;
           return;
         case "message":
-          if (!this.#old && (line.socket || !line.twofold)) this.#seen.clear();
-          else if (this.#seen.size === this.#seen.add(frame.channel + "\n" + frame.id).size) return;
+          if (this.#double(frame.channel + "\n" + frame.id, this.#old || !line.socket && line.twofold)) return;
       }
       if (!frame.ref) this.#events.frame(frame);
       else this.#requests.answer(frame);
+    }
+    /** Whether it is the second copy of a message that came while two transports or streams were read. */
+    #double(id, twofold) {
+      if (this.#seen.delete(id)) return true;
+      if (this.#seen.size > 999) this.#seen.clear();
+      if (twofold) this.#seen.add(id);
+      return false;
     }
     #welcome(line, frame) {
       const now = Date.now();

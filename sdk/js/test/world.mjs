@@ -185,7 +185,7 @@ export class Server {
     if (this.http === "refuse") throw new TypeError("fetch failed");
     if (init.signal?.aborted) throw new DOMException("aborted", "AbortError");
     const [status, body, headers = {}] = this.problems.get(path) ?? [200, this.#body(path, request)];
-    const answer = { ok: status === 200, status, type: "cors", headers: new Headers(headers), json: async () => structuredClone(body), body: null };
+    const answer = { ok: status === 200, status, type: "cors", headers: new Headers(headers), json: async () => JSON.parse(JSON.stringify(body) ?? "<html>"), body: null };
     if (path === "/v1/sse" && status === 200) {
       const stream = (answer.body = new Stream(this, url, init));
       if (!this.manual) this.begin(stream);
