@@ -230,7 +230,7 @@ func TestPubAndSub(t *testing.T) {
 // TestSubShowsPeople: one line a message, and nothing in it steers the terminal.
 func TestSubShowsPeople(t *testing.T) {
 	s := serve(t)
-	ready, out := s.listen(t, "sub", "a", "--count", "1", "--key", readEnvFile(s.dir+"/demo.env").values["FANFARE_PUBLISHABLE_KEY"])
+	ready, out := s.listen(t, "sub", "a", "--count", "1", "--key", readEnvFile(s.dir + "/demo.env").values["FANFARE_PUBLISHABLE_KEY"])
 	<-ready
 	s.ok(t, "pub", "a", "\u202eevil\u009b", "--event", "greet")
 	line := <-out

@@ -115,7 +115,9 @@ func runParse(t *testing.T, args []string) int {
 // invocations are the arguments of each `fanfare …` in a line of shell.
 func invocations(line string) (all [][]string) {
 	var words []string
-	for _, part := range strings.FieldsFunc(line, func(r rune) bool { return r == '|' || r == '(' || r == ')' || r == ';' || r == '>' || r == '<' || r == '&' }) {
+	for _, part := range strings.FieldsFunc(line, func(r rune) bool {
+		return r == '|' || r == '(' || r == ')' || r == ';' || r == '>' || r == '<' || r == '&'
+	}) {
 		words = shellWords(part)
 		for len(words) > 0 && strings.Contains(words[0], "=") { // assignments
 			words = words[1:]
