@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"regexp"
 	"slices"
@@ -9,6 +10,8 @@ import (
 	"time"
 
 	"github.com/fanfarehq/fanfare/broker/brokertest"
+	fanfare "github.com/fanfarehq/fanfare/sdk/go"
+	"github.com/fanfarehq/fanfare/sdk/protocol"
 	"github.com/fanfarehq/fanfare/sdk/qrlogin"
 )
 
@@ -306,4 +309,52 @@ func TestFanfareElsewhere(t *testing.T) {
 	screen.shows("Hello, Demo User")
 	screen.until(`document.querySelector("#account").dataset.link === "live"`)
 	screen.fits("account")
+}
+
+// TestPlainHTTPOnALan: the phone comes over plain http of a network, where
+// browsers take a page for unsafe. The computer's own page must not.
+func TestPlainHTTPOnALan(t *testing.T) {
+	s := startSite(t, func(o *appOptions) { o.publicURL = strings.Replace(o.publicURL, "127.0.0.1", "lan.test", 1) })
+	browser := chromium(t)
+	screen, mobile := desktop(t, browser), phone(t, browser)
+	screen.open(s.app.o.publicURL + "/login")
+	screen.state("failed")
+	screen.shows("This page has to be opened by https")
+	screen.open(s.url + "/login")
+	screen.state("ready")
+	code := screen.scan("login")
+	if !strings.HasPrefix(code, "HTTP://LAN.TEST:") {
+		t.Fatalf("the code says %q", code)
+	}
+	mobile.open(code)
+	mobile.signIn()
+	mobile.state("ask")
+	screen.state("scanned")
+	mobile.click(`[data-decide="approve"]`)
+	screen.shows("Hello, Demo User")
+	mobile.state("done")
+}
+
+// lost is a Fanfare whose pushes all get lost on the way.
+type lost struct{ qrlogin.Fanfare }
+
+func (lost) Publish(context.Context, string, any, ...fanfare.PublishOption) (protocol.Published, error) {
+	return protocol.Published{}, nil
+}
+
+// TestLostPushes: the connection lives and nothing comes over it. The page
+// finds out by itself.
+func TestLostPushes(t *testing.T) {
+	s := startSite(t, func(o *appOptions) { o.ff = lost{o.ff} })
+	browser := chromium(t)
+	screen, mobile := desktop(t, browser), phone(t, browser)
+	screen.open(s.url + "/login")
+	screen.state("ready")
+	screen.until(`document.querySelector("main").dataset.link === "live"`)
+	mobile.open(screen.scan("login"))
+	mobile.signIn()
+	mobile.state("ask")
+	mobile.click(`[data-decide="approve"]`)
+	screen.shows("Hello, Demo User")
+	mobile.state("done")
 }
