@@ -401,7 +401,6 @@ var StreamTransport = class {
     else this.#end(frame);
   }
   #end(frame) {
-    if (this.#closed) return;
     this.#events.frame(frame);
     this.close();
     this.#events.closed(frame.close, "");

@@ -376,7 +376,6 @@
       else this.#end(frame);
     }
     #end(frame) {
-      if (this.#closed) return;
       this.#events.frame(frame);
       this.close();
       this.#events.closed(frame.close, "");

@@ -175,7 +175,6 @@ export class StreamTransport implements Transport {
   }
 
   #end(frame: Frame): void {
-    if (this.#closed) return;
     this.#events.frame(frame);
     this.close();
     this.#events.closed(frame.close!, "");

@@ -272,3 +272,49 @@ test("close before anything", (t) => {
   ff.close();
   assert.deepEqual(ff.states, ["closed"]);
 });
+
+test("close in a listener: the rest of the frame is not read", async (t) => {
+  const { client, server, clock } = world(t);
+  server.silent.add("hello");
+  const ff = client();
+  ff.on("state", ({ current }) => current === "connected" && ff.close());
+  ff.connect();
+  await settle();
+  server.socket.say(server.welcome, server.welcome);
+  assert.deepEqual(ff.states, ["connecting", "connected", "closed"]);
+  assert.equal(clock.timers.size, 0);
+});
+
+test("close while a ping or a second try is waited for", async (t) => {
+  const { client, server, clock, page } = world(t);
+  const ff = client();
+  await ff.connect();
+  server.answers.set("c", { type: "error", code: "subscribe_rate", message: "m", remedy: "r", retry_after: 800 });
+  const sub = ff.subscribe("c", () => {}).catch((e) => e.code);
+  server.silent.add("ping");
+  page.fire("online");
+  await settle();
+  ff.close();
+  assert.equal(clock.timers.size, 0);
+  assert.equal(await sub, "closed");
+});
+
+test("the answer to a subscribe that is over does not touch the one after it", async (t) => {
+  const { client, server } = world(t);
+  server.silent.add("subscribe");
+  const ff = client();
+  await ff.connect();
+  const got = [];
+  const first = ff.subscribe("c", () => {}).catch((e) => e.code);
+  await settle();
+  server.socket.say({ type: "unsubscribed", channel: "c", code: "not_granted", message: "m", remedy: "r" });
+  assert.equal(await first, "not_granted");
+  const second = ff.subscribe("c", (m) => got.push(m.data));
+  await settle();
+  const [one, two] = server.socket.of("subscribe").map((f) => f.ref);
+  server.socket.say({ type: "error", ref: one, code: "not_granted", message: "m", remedy: "r" });
+  server.socket.say({ type: "subscribed", ref: two, channel: "c", position: "" });
+  await second;
+  server.publish("c", 1);
+  assert.deepEqual(got, [1]);
+});

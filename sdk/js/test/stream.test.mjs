@@ -121,7 +121,7 @@ test("another channel makes another stream, and what both bring is seen once", a
 test("a stream may be cut anywhere", async (t) => {
   const { server, ff, got } = await fallen(t);
   const m = (n) => JSON.stringify({ type: "message", channel: "c", id: "i" + n, position: "", previous: "", time: 1, data: "é🎺" + n });
-  const text = `:comment\r\n\r\ndata: ${m(1)}\r\n\r\nid: e:1\ndata:${m(2)}\n\nevent: from_the_future\ndata: {}\n\nretry: 5\r\rdata: {"type":"message",\rdata: "channel":"c","id":"3","data":3}\r\revent: message\ndata: ${m(4)}\n\ndata: broken\n\ndata\n\nevent: x\n\ndata: ${m(5)}\n\n`;
+  const text = `:comment\r\n\r\ndata: ${m(1)}\r\n\r\nid: e:1\ndata:${m(2)}\n\nevent: from_the_future\ndata: {}\n\nretry: 5\r\rdata: {"type":"message",\r\ndata: "channel":"c","id":"3","data":3}\r\n\r\nevent: message\ndata: ${m(4)}\n\ndata: broken\n\ndata\n\nevent: x\n\ndata: ${m(5)}\n\n`;
   for (const byte of new TextEncoder().encode(text)) server.stream.raw(Uint8Array.of(byte));
   await settle();
   for (let i = 0; i < 300; i++) await settle();
@@ -305,4 +305,29 @@ test("a stream that never comes ends the patience", async (t) => {
   void ff.subscribe("d", () => {}).catch(() => {});
   await clock.advance(15_020);
   assert.equal(ff.states.at(-1), "reconnecting:connection_lost");
+});
+
+test("a stream that ends while the next is opened does not matter", async (t) => {
+  const { server, ff, got, clock } = await fallen(t);
+  server.manual = true;
+  const more = ff.subscribe("d", () => {});
+  await clock.advance(20);
+  const [old, next] = server.streams;
+  old.end();
+  await settle();
+  server.begin(next);
+  server.publish("c", 1);
+  await settle();
+  await more;
+  assert.deepEqual(got, [1]);
+  assert.equal(ff.states.filter((s) => s === "connected").length, 1);
+});
+
+test("close just after a subscribe opens no stream", async (t) => {
+  const { server, ff, clock } = await fallen(t);
+  const more = ff.subscribe("d", () => {}).catch((e) => e.code);
+  ff.close();
+  assert.equal(clock.timers.size, 0);
+  assert.equal(await more, "closed");
+  assert.equal(server.streams.length, 1);
 });
