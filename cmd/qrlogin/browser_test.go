@@ -104,7 +104,7 @@ func TestApproveToPage(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("tap on approve → browser signed in, 10 rounds: p50 %.0f ms, all %v", (took[4]+took[5])/2, took)
-	if took[5] > 1000 {
+	if took[5] > 1000 { // wide, for busy machines: without push it would be many seconds
 		t.Errorf("half of the sign-ins took a second or more: %v", took)
 	}
 }
