@@ -23,6 +23,7 @@ import (
 	"github.com/fanfarehq/fanfare/broker/tenant"
 	"github.com/fanfarehq/fanfare/dashboard"
 	"github.com/fanfarehq/fanfare/sdk/js"
+	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
 // Broker is a Fanfare node. All methods may be called concurrently, Run once.
@@ -155,7 +156,7 @@ func (b *Broker) Handler() http.Handler { return b.handler }
 
 func (b *Broker) ready(ctx context.Context) error {
 	if b.draining.Load() {
-		return errors.New("draining")
+		return protocol.NewError(protocol.CodeRestarting)
 	}
 	return b.bus.Ready(ctx)
 }

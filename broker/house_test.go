@@ -191,6 +191,7 @@ func badExamples() []badExample {
 		{"exported comments", one("broker/hub/a.go", "package hub\ntype hub struct{}\nfunc (h *hub) Run() {}\nfunc New() {}\n"), "New", "Run"},
 		{"honest tests", one("broker/hub/a_test.go", "package hub\nfunc TestA(t *testing.T) { t.Skip() }\n"), "t.Skip", ""},
 		{"honest tests", one("broker/hub/a_test.go", "package hub\nfunc TestA(t *testing.T) { time.Sleep(1) }\n"), "time.Sleep", ""},
+		{"honest tests", one("broker/hub/a_test.go", "package hub\nfunc in(f func()) { synctest.Test(nil, f) }\nfunc TestA() { in(func() { time.Sleep(1) }) }\n"), "", "time.Sleep"},
 		{"sizes", one("broker/hub/a.go", "package hub\n"+strings.Repeat("\n", 450)), "451 lines", ""},
 		{"sizes", one("broker/hub/a.go", "package hub\nfunc f() {\n"+strings.Repeat("\n", 99)+"}\n"), "f has 101 lines", ""},
 		{"sizes", one("dashboard/src/a.ts", strings.Repeat("\n", 451)), "451 lines", ""},

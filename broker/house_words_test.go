@@ -130,12 +130,34 @@ func selfEvident(f *ast.FuncDecl) bool {
 	return f.Recv != nil && slices.Contains([]string{"String", "Error", "Unwrap", "MarshalJSON", "UnmarshalJSON", "MarshalText", "UnmarshalText", "ServeHTTP", "Len", "Less", "Swap"}, f.Name.Name)
 }
 
+// bubbleMakers are the functions of each folder's tests that run what they are
+// given in a bubble of testing/synctest, as "folder.name".
+func bubbleMakers(h *house) map[string]bool {
+	makers := map[string]bool{}
+	for _, s := range h.sources {
+		for _, decl := range s.ast.Decls {
+			f, ok := decl.(*ast.FuncDecl)
+			if !ok || !s.test || strings.HasPrefix(f.Name.Name, "Test") {
+				continue
+			}
+			ast.Inspect(f, func(n ast.Node) bool {
+				if e, ok := n.(ast.Expr); ok && selector(e) == "synctest.Test" {
+					makers[s.dir+"."+f.Name.Name] = true
+				}
+				return true
+			})
+		}
+	}
+	return makers
+}
+
 func checkTests(h *house) (faults []string) {
+	makers := bubbleMakers(h)
 	for _, s := range h.sources {
 		if !s.test {
 			continue
 		}
-		bubbles := map[ast.Node]bool{} // calls inside synctest.Test, where the clock is not the real one
+		bubbles := map[ast.Node]bool{} // what runs inside synctest.Test, where the clock is not the real one
 		h.each(func(o source) bool { return o.path == s.path }, func(_ source, n ast.Node) {
 			call, ok := n.(*ast.CallExpr)
 			if !ok {
@@ -143,8 +165,9 @@ func checkTests(h *house) (faults []string) {
 			}
 			name := selector(call.Fun)
 			_, method, _ := strings.Cut(name, ".")
+			own, _ := call.Fun.(*ast.Ident)
 			switch {
-			case name == "synctest.Test" || name == "synctest.Run":
+			case name == "synctest.Test", own != nil && makers[s.dir+"."+own.Name]:
 				ast.Inspect(call, func(n ast.Node) bool {
 					bubbles[n] = true
 					return true

@@ -82,11 +82,11 @@ func (s *Session) watchExpiry() {
 		s.expiry = nil
 	}
 	if !s.who.Expires.IsZero() {
-		code := protocol.CodeTokenExpired
+		code, end := protocol.CodeTokenExpired, s.who.Expires.Add(tenant.Leeway)
 		if s.who.Kind != tenant.KindToken {
-			code = protocol.CodeKeyExpired
+			code, end = protocol.CodeKeyExpired, s.who.Expires
 		}
-		s.expiry = time.AfterFunc(time.Until(s.who.Expires), func() { s.End(protocol.NewError(code)) })
+		s.expiry = time.AfterFunc(time.Until(end), func() { s.End(protocol.NewError(code)) })
 	}
 }
 

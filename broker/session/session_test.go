@@ -6,13 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"github.com/nats-io/nats-server/v2/server/ats"
 
 	"github.com/fanfarehq/fanfare/broker/bus"
 	"github.com/fanfarehq/fanfare/broker/hub"
@@ -22,14 +19,9 @@ import (
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
-func TestMain(m *testing.M) {
-	ats.Register() // its goroutine must not be born in a test's bubble of time
-	code := m.Run()
-	ats.Unregister()
-	os.Exit(code)
-}
-
-// node is the rooms below the sessions, real ones, on an empty folder.
+// node is the rooms below the sessions. The register of tenants is a real one;
+// it stands outside of the bubbles of time, because the message server's client
+// shares timers between all that use it. The hub is a real one over a loop.
 type node struct {
 	t       *testing.T
 	tenants *tenant.Tenants
@@ -37,7 +29,14 @@ type node struct {
 	secret  string
 }
 
-func startNode(t *testing.T) *node {
+// inBubble runs f with a node, on a clock of its own.
+func inBubble(t *testing.T, f func(t *testing.T, n *node)) {
+	t.Helper()
+	tenants, secret := register(t)
+	synctest.Test(t, func(t *testing.T) { f(t, startNode(t, tenants, secret)) })
+}
+
+func register(t *testing.T) (*tenant.Tenants, string) {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	b, err := bus.Open(t.Context(), bus.Options{Dir: t.TempDir(), Logger: log})
@@ -55,17 +54,11 @@ func startNode(t *testing.T) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := hub.New(hub.Options{Bus: b, Stats: stats.New(), Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
 	t.Cleanup(func() {
-		h.Close()
 		tenants.Close()
 		if err := b.Close(); err != nil {
 			t.Error(err)
 		}
-		<-time.After(50 * time.Millisecond) // the store's flushers end a tick later; a bubble of time waits for them
 	})
 	account, _, err := tenants.CreateAccount(t.Context(), "a")
 	if err != nil {
@@ -79,7 +72,35 @@ func startNode(t *testing.T) *node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &node{t: t, tenants: tenants, hub: h, secret: key.Text}
+	return tenants, key.Text
+}
+
+func startNode(t *testing.T, tenants *tenant.Tenants, secret string) *node {
+	t.Helper()
+	h, err := hub.New(hub.Options{Bus: &loop{in: make(chan bus.Packet, 1000)}, Stats: stats.New(), Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	return &node{t: t, tenants: tenants, hub: h, secret: secret}
+}
+
+// loop is a bus of one node without a message server.
+type loop struct{ in chan bus.Packet }
+
+func (l *loop) Publish(_ context.Context, p bus.Packet) (protocol.Position, error) {
+	l.in <- p
+	return "", nil
+}
+
+func (l *loop) Feed(fn func(bus.Packet)) (func(), error) {
+	var run sync.WaitGroup
+	run.Go(func() {
+		for p := range l.in {
+			fn(p)
+		}
+	})
+	return func() { close(l.in); run.Wait() }, nil
 }
 
 func (n *node) set(change ...func(*session.Options)) *session.Set {
@@ -96,10 +117,20 @@ func (n *node) publish(ch, data string) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	if _, err := n.hub.Publish(n.t.Context(), who, "", []protocol.Outgoing{{Channel: protocol.Channel(ch), Data: json.RawMessage(data)}}); err != nil {
+	if _, err := n.hub.Publish(n.t.Context(), server{who.App}, "", []protocol.Outgoing{{Channel: protocol.Channel(ch), Data: json.RawMessage(data)}}); err != nil {
 		n.t.Fatal(err)
 	}
 }
+
+// server may publish anything at any rate: rates are told in the time outside
+// of the bubble.
+type server struct{ app protocol.AppID }
+
+func (s server) AppID() protocol.AppID                       { return s.app }
+func (s server) UserID() string                              { return "" }
+func (s server) May(protocol.Action, protocol.Channel) error { return nil }
+func (s server) AllowPublish(int) error                      { return nil }
+func (s server) MaxData() int                                { return 1 << 16 }
 
 // wire is a client at the other end of channels instead of a network.
 type wire struct {
@@ -180,8 +211,7 @@ func (n *node) hello() string { return fmt.Sprintf(`{"type":"hello","key":%q}`, 
 
 // claims: 2.3
 func TestHelloTimeout(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := startNode(t)
+	inBubble(t, func(t *testing.T, n *node) {
 		w, began := newWire(), time.Now()
 		n.set().Serve(t.Context(), w, "")
 		if took := time.Since(began); took != 10*time.Second {
@@ -195,8 +225,7 @@ func TestHelloTimeout(t *testing.T) {
 
 // claims: 5.1 5.3
 func TestSilentClient(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := startNode(t)
+	inBubble(t, func(t *testing.T, n *node) {
 		w, began := newWire(), time.Now()
 		w.in <- n.hello()
 		n.set().Serve(t.Context(), w, "")
@@ -214,8 +243,7 @@ func TestSilentClient(t *testing.T) {
 }
 
 func TestAnsweringClientLives(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := startNode(t)
+	inBubble(t, func(t *testing.T, n *node) {
 		w := newWire()
 		w.in <- n.hello()
 		var run sync.WaitGroup
@@ -235,8 +263,7 @@ func TestAnsweringClientLives(t *testing.T) {
 
 // claims: 7.5
 func TestStreamIsKeptAwake(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := startNode(t)
+	inBubble(t, func(t *testing.T, n *node) {
 		who, err := n.tenants.Authenticate(t.Context(), n.secret, "")
 		if err != nil {
 			t.Fatal(err)
@@ -264,8 +291,7 @@ func TestStreamIsKeptAwake(t *testing.T) {
 
 // claims: 8.6 6.5
 func TestTokenEnds(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := startNode(t)
+	inBubble(t, func(t *testing.T, n *node) {
 		who, err := n.tenants.Authenticate(t.Context(), n.secret, "")
 		if err != nil {
 			t.Fatal(err)
@@ -288,8 +314,7 @@ func TestTokenEnds(t *testing.T) {
 //
 // claims: 5.4
 func TestStuckSocket(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := startNode(t)
+	inBubble(t, func(t *testing.T, n *node) {
 		set := n.set(func(o *session.Options) { o.QueueBytes = 10_000 })
 		stuck, dead, fine := newWire(), newWire(), newWire()
 		var run sync.WaitGroup
@@ -326,8 +351,7 @@ func TestStuckSocket(t *testing.T) {
 
 // claims: 6.2 6.4
 func TestDrainIsSpread(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		n := startNode(t)
+	inBubble(t, func(t *testing.T, n *node) {
 		set := n.set()
 		var run sync.WaitGroup
 		var wires []*wire
@@ -368,7 +392,8 @@ func TestDrainIsSpread(t *testing.T) {
 //
 // claims: 3.2 3.5
 func TestAnswersFrameTheMessages(t *testing.T) {
-	n := startNode(t)
+	tenants, secret := register(t)
+	n := startNode(t, tenants, secret)
 	set := n.set()
 	stop := make(chan struct{})
 	var run sync.WaitGroup

@@ -2,6 +2,7 @@ package tenant_test
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -379,6 +380,29 @@ func TestDeletedAppEndsItsKeysAndConnections(t *testing.T) {
 		}
 		if _, err := w.Authenticate(t.Context(), token, ""); err == nil {
 			t.Error("a deleted app's token is good")
+		}
+	})
+}
+
+func TestConcurrentKeyPatchesAllHold(t *testing.T) {
+	onBoth(t, func(t *testing.T, w *world) {
+		grants := protocol.Grants{Publish: []string{"a"}}
+		origins := []string{"https://a.example"}
+		var wg sync.WaitGroup
+		for _, p := range []tenant.KeyPatch{{Name: ptr("renamed")}, {Grants: &grants}, {Origins: &origins}} {
+			wg.Go(func() {
+				if _, err := w.UpdateKey(t.Context(), w.account, w.app, w.public.ID, p); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		k, err := w.Key(w.account, w.app, w.public.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if k.Name != "renamed" || !cmp.Equal(k.Grants, grants) || !cmp.Equal(k.Origins, origins) {
+			t.Errorf("a patch was lost: %+v", k)
 		}
 	})
 }

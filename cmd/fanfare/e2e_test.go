@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"io"
 	"os/exec"
@@ -229,7 +230,7 @@ func TestPubAndSub(t *testing.T) {
 // TestSubShowsPeople: one line a message, and nothing in it steers the terminal.
 func TestSubShowsPeople(t *testing.T) {
 	s := serve(t)
-	ready, out := s.listen(t, "sub", "a", "--count", "1", "--key", readEnvFile(s.dir+"/demo.env").values["FANFARE_PUBLISHABLE_KEY"])
+	ready, out := s.listen(t, "sub", "a", "--count", "1", "--key", readEnvFile(s.dir + "/demo.env").values["FANFARE_PUBLISHABLE_KEY"])
 	<-ready
 	s.ok(t, "pub", "a", "\u202eevil\u009b", "--event", "greet")
 	line := <-out
@@ -311,5 +312,22 @@ func fromJSON(t *testing.T, text string, to any) {
 	t.Helper()
 	if err := json.Unmarshal([]byte(text), to); err != nil {
 		t.Fatalf("%v in %s", err, text)
+	}
+}
+
+// TestInterrupted: who presses Ctrl-C is told so by the exit status, also
+// while the input waits for a line that never comes.
+func TestInterrupted(t *testing.T) {
+	s := serve(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	in, line := io.Pipe()
+	defer line.Close()
+	var out, stderr strings.Builder
+	go func() {
+		io.WriteString(line, "1\n") // it is read, so pub runs
+		cancel()
+	}()
+	if status := run(ctx, []string{"pub", "a", "-"}, in, &out, &stderr, s.env); status != 130 || stderr.String() != "fanfare: interrupted\n" {
+		t.Errorf("status %d, stderr %q", status, stderr.String())
 	}
 }

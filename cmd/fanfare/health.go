@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/http"
 	"time"
@@ -26,10 +25,7 @@ func (c *healthCmd) Run(ctx context.Context, con *console) error {
 	if err != nil {
 		return err
 	}
-	if err := r.do(ctx, http.MethodGet, "/readyz", nil, nil); err != nil {
-		return fmt.Errorf("not ready: %w", err)
-	}
-	return nil
+	return r.do(ctx, http.MethodGet, "/readyz", nil, nil)
 }
 
 // address is where the server of this container listens. Its public URL may

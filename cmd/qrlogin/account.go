@@ -53,7 +53,8 @@ func (a *app) getSignIn(w http.ResponseWriter, _ *http.Request) {
 
 // signInForCode is the sign-in form at the code's own address. The way back
 // goes into the form, never into a URL: it holds the ticket.
-func (a *app) signInForCode(w http.ResponseWriter, _ *http.Request, returnTo string) {
+func (a *app) signInForCode(w http.ResponseWriter, r *http.Request, returnTo string) {
+	a.allowForms(w, r)
 	a.draw(w, http.StatusOK, "signin.html", form{Site: a.o.site, ReturnTo: returnTo, ForCode: true})
 }
 

@@ -91,26 +91,36 @@ func newApp(o appOptions) (a *app, err error) {
 
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
 
-// run works until ctx is done, and then waits for the pushes under way.
-func (a *app) run(ctx context.Context) error {
-	defer a.told.Wait()
-	return a.qr.Run(ctx)
-}
+// run works until ctx is done.
+func (a *app) run(ctx context.Context) error { return a.qr.Run(ctx) }
+
+// settle waits for the pushes under way, after the last request.
+func (a *app) settle() { a.told.Wait() }
 
 // guard is what all of the app's own pages have in common.
 func (a *app) guard(next http.Handler) http.Handler {
-	csp := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	connect := "'self'"
 	if u, err := url.Parse(a.o.fanfareURL); err == nil && u.Host != "" {
-		ws := map[string]string{"https": "wss", "http": "ws"}[u.Scheme]
-		csp += "; connect-src 'self' " + u.Scheme + "://" + u.Host + " " + ws + "://" + u.Host
+		connect += " " + u.Scheme + "://" + u.Host + " " + map[string]string{"https": "wss", "http": "ws"}[u.Scheme] + "://" + u.Host
 	}
+	csp := "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src " + connect + "; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 	cross := http.NewCrossOriginProtection().Handler(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", csp)
 		qrlogin.Harden(w.Header())
+		a.allowForms(w, r)
 		r.Body = http.MaxBytesReader(w, r.Body, 8192)
 		cross.ServeHTTP(w, r)
 	})
+}
+
+// allowForms lets a page's forms through over plain http of a network. There
+// browsers say where a POST comes from by Origin alone, and make that null on
+// pages without referrer. The origin is all that they tell then, no path.
+func (a *app) allowForms(w http.ResponseWriter, r *http.Request) {
+	if _, secure, err := a.cookieName(r); err == nil && !secure && !onLoopback(r.Host) {
+		w.Header().Set("Referrer-Policy", "strict-origin")
+	}
 }
 
 func (a *app) ip(r *http.Request) netip.Addr { return clientIP(r, a.o.proxies) }

@@ -112,6 +112,7 @@ func work(ctx context.Context, listener net.Listener, a *app, src *source, log *
 		_ = server.Close() // what is left is long waits, which ask again
 	}
 	wg.Wait()
+	a.settle()
 	return failure
 }
 

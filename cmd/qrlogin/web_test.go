@@ -3,10 +3,8 @@ package main
 import (
 	"bytes"
 	"context"
-	"io"
 	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,9 +49,14 @@ func (s *safeBuffer) String() string {
 
 func startSite(t *testing.T, change ...func(*appOptions)) *site {
 	t.Helper()
+	return startSiteWith(t, config{}, change...)
+}
+
+func startSiteWith(t *testing.T, c config, change ...func(*appOptions)) *site {
+	t.Helper()
 	s := &site{t: t, log: &safeBuffer{}}
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelInfo}))
-	c := config{data: t.TempDir(), demoPassword: testPassword}
+	c.data, c.demoPassword = t.TempDir(), testPassword
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +72,7 @@ func startSite(t *testing.T, change ...func(*appOptions)) *site {
 	}
 	plenty := qrlogin.Rate{PerMinute: 100_000, Burst: 100_000}
 	o := appOptions{
-		ff: src.client, mounts: src.mounts, users: list, publicURL: s.url, site: "Fanfare Demo", log: log,
+		ff: src.client, fanfareURL: src.browserURL, mounts: src.mounts, users: list, publicURL: s.url, site: "Fanfare Demo", log: log,
 		limits: qrlogin.Limits{Create: plenty, Scan: plenty, Decide: plenty, Exchange: plenty, Read: plenty},
 	}
 	for _, f := range change {
@@ -101,7 +104,8 @@ func chromium(t *testing.T) context.Context {
 	t.Helper()
 	path := need(t, "chromium", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
-		chromedp.DisableGPU, chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true))
+		chromedp.DisableGPU, chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.Flag("host-resolver-rules", "MAP lan.test 127.0.0.1")) // a name that browsers do not take for this computer
 	if os.Getuid() == 0 {
 		opts = append(opts, chromedp.NoSandbox) // Chromium's does not start for root
 	}
@@ -259,7 +263,7 @@ func (b *tab) shot(name string) string {
 	b.t.Helper()
 	// What moves has to come to rest, or the picture shows the middle of it.
 	evaluate[bool](b, `Promise.allSettled(document.getAnimations().filter(a => a.effect.getTiming().iterations !== Infinity).map(a => a.finished)).then(() => true)`)
-	png, err := chromedp.Run(b.ctx, chromedp.CaptureScreenshot())
+	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Fatalf("screenshot: %v", err)
 	}
@@ -292,6 +296,10 @@ func (b *tab) fits(name string) {
 	if wide := evaluate[int](b, `document.documentElement.scrollWidth - innerWidth`); wide > 0 {
 		b.t.Errorf("%s is %d px wider than the window", name, wide)
 	}
+	// A card that clips hides it from the scroll width.
+	if out := evaluate[[]string](b, `[...document.querySelectorAll("main *:not(.unseen)")].filter(e => e.getClientRects().length && e.getBoundingClientRect().right > document.querySelector("main").getBoundingClientRect().right).map(e => e.outerHTML.slice(0, 90))`); len(out) > 0 {
+		b.t.Errorf("%s: sticks out of its card: %q", name, out)
+	}
 	if bad := evaluate[[]string](b, `[...document.querySelectorAll("button,a,input:not([type=hidden])")].filter(e => !(e.getAttribute("aria-label") || e.textContent.trim() || e.labels?.length)).map(e => e.outerHTML)`); len(bad) > 0 {
 		b.t.Errorf("%s: no name for screen readers: %q", name, bad)
 	}
@@ -300,19 +308,4 @@ func (b *tab) fits(name string) {
 			b.t.Errorf("%s: the console says %q", name, line)
 		}
 	}
-}
-
-// get asks the site without a browser.
-func (s *site) get(path string) (int, string) {
-	s.t.Helper()
-	resp, err := http.Get(s.url + path)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	return resp.StatusCode, string(body)
 }

@@ -285,16 +285,18 @@ func TestSubscriptionComesBackAfterRefusals(t *testing.T) {
 }
 
 func TestSubscriptionWaitsAsLongAsItIsTold(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake()
-		_, k := subscribed(t, f)
-		start := time.Now()
-		k.write(`event: close` + "\n" + `data: {"type":"close","close":4200,"code":"restarting","message":"M.","remedy":"R.","retry_after":7000}` + "\n\n")
-		if k = f.next(t); k.at.Sub(start) != 7*time.Second {
-			t.Errorf("came back after %v", k.at.Sub(start))
-		}
-		k.open()
-	})
+	for closeCode, code := range map[int]protocol.Code{4200: protocol.CodeRestarting, 4100: protocol.CodeOverloaded} {
+		t.Run(string(code), inBubble(func(t *testing.T) {
+			f := newFake()
+			_, k := subscribed(t, f)
+			start := time.Now()
+			k.write(fmt.Sprintf("event: close\ndata: {\"type\":\"close\",\"close\":%d,\"code\":%q,\"message\":\"M.\",\"remedy\":\"R.\",\"retry_after\":7000}\n\n", closeCode, code))
+			if k = f.next(t); k.at.Sub(start) != 7*time.Second {
+				t.Errorf("came back after %v", k.at.Sub(start))
+			}
+			k.open()
+		}))
+	}
 }
 
 // Waits grow while the server is away, and begin anew after a good connection.

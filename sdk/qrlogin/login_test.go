@@ -271,7 +271,12 @@ func TestUnknownForeignAndSpentAreAllTheSame(t *testing.T) {
 	old := s.ticket
 	s.want(204, "DELETE", s.path(""), nil)
 	stranger, phone := g.client(), g.phone("ada/1")
+	mine, theirs := g.open(), g.open()
+	mine.cookies["qrl-"+theirs.id] = mine.cookies["qrl-"+mine.id] // a cookie, but of another attempt
 	var bodies []string
+	for _, path := range []string{theirs.path(""), theirs.path("/qr.svg?t=" + theirs.ticket)} {
+		bodies = append(bodies, mine.want(404, "GET", path, nil).Body.String())
+	}
 	for _, path := range []string{s.path(""), "/qr/attempts/" + strings.Repeat("B", 26), "/qr/attempts/x", s.path("/qr.svg?t=" + old)} {
 		bodies = append(bodies, stranger.want(404, "GET", path, nil).Body.String())
 	}

@@ -119,7 +119,7 @@ func (s *Server) find(r *http.Request, ticket string) (Attempt, error) {
 
 // suspicious tells page and phone that somebody else scanned the code too.
 func (s *Server) suspicious(r *http.Request, a Attempt, u User) {
-	if a.State != Scanned || a.heldBy(u) {
+	if a.State != Scanned && a.State != Approved || a.heldBy(u) {
 		return
 	}
 	before := len(a.Others)

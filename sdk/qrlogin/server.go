@@ -226,7 +226,10 @@ func (s *Server) harden(h http.Header) {
 }
 
 // Harden sets the headers that the library sets on each of its answers, but
-// for the Content-Security-Policy: no framing, no referrer, no cache.
+// for the Content-Security-Policy: no framing, no referrer, no cache. Without
+// a referrer browsers send "Origin: null" with forms, so CrossOriginProtection
+// lets these through only where browsers send Sec-Fetch-Site: over https, and
+// on this computer.
 func Harden(h http.Header) {
 	h.Set("X-Frame-Options", "DENY")
 	h.Set("X-Content-Type-Options", "nosniff")

@@ -28,15 +28,18 @@ func TestSteps(t *testing.T) {
 
 		steps := rapid.IntRange(1, 60).Draw(t, "steps")
 		for range steps {
-			now = now.Add(time.Duration(rapid.IntRange(0, 40_000).Draw(t, "ms")) * time.Millisecond)
-			from := copies[rapid.IntRange(0, len(copies)-1).Draw(t, "copy")]
-			who := rapid.IntRange(0, len(users)-1).Draw(t, "who")
-			u := users[who]
-			verb := rapid.SampledFrom([]string{"read", "rotate", "scan", "again", "approve", "reject", "cancel", "expire", "consume"}).Draw(t, "verb")
+			now = now.Add(rapid.SampledFrom([]time.Duration{0, 0, 0, time.Millisecond, 5 * time.Second, 29 * time.Second, 61 * time.Second, 121 * time.Second}).Draw(t, "later"))
+			from := stored
+			if rapid.IntRange(0, 3).Draw(t, "stale") == 0 {
+				from = copies[rapid.IntRange(0, len(copies)-1).Draw(t, "copy")]
+			}
+			who := rapid.IntRange(0, len(users)+2).Draw(t, "who")
+			u := users[max(0, who-3)]
+			verb := rapid.SampledFrom([]string{"read", "rotate", "scan", "scan", "again", "approve", "approve", "approve", "reject", "cancel", "expire", "consume", "consume"}).Draw(t, "verb")
 			secret := rapid.IntRange(0, 1).Draw(t, "secret")
 			verifier := rapid.IntRange(0, 1).Draw(t, "verifier")
-			ticket := HashOf(rapid.SampledFrom(tickets).Draw(t, "ticket"))
-			nonce := rapid.SampledFrom(nonces).Draw(t, "nonce")
+			ticket := HashOf(rapid.SampledFrom(append(tickets, tickets[len(tickets)-1])).Draw(t, "ticket"))
+			nonce := rapid.SampledFrom(append(nonces, nonces[len(nonces)-1])).Draw(t, "nonce")
 			next, err := from, error(nil)
 			switch verb {
 			case "read":

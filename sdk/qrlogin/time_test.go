@@ -123,6 +123,11 @@ func TestExpiryWithoutRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := newRig(t) // nobody runs the timers; the clock counts all the same
 		phone := g.phone("ada/1")
+		late, nonce, _ := g.scanned(phone)
+		time.Sleep(120*time.Second + time.Millisecond)
+		if a := phone.decide(late.id, "approve", nonce); a.Code != 409 || a.text("state") != "expired" {
+			t.Errorf("a late yes: %d %s", a.Code, a.Body)
+		}
 		s := g.approved(phone)
 		time.Sleep(60*time.Second + time.Millisecond)
 		if a := s.exchange(s.verifier); a.Code != 409 || a.text("state") != "expired" {

@@ -401,7 +401,6 @@ var StreamTransport = class {
     else this.#end(frame);
   }
   #end(frame) {
-    if (this.#closed) return;
     this.#events.frame(frame);
     this.close();
     this.#events.closed(frame.close, "");
@@ -432,9 +431,9 @@ var StreamTransport = class {
     const fetch = this.#fetch;
     return fetch(this.#base + path, {
       method: body ? "POST" : "GET",
-      headers: { Authorization: "Bearer " + this.#credential, "Content-Type": "application/json" },
+      headers: { Authorization: "Bearer " + this.#credential },
+      // no others: servers allow other origins few
       body: body && JSON.stringify(body),
-      cache: "no-store",
       signal
     });
   }
@@ -617,11 +616,17 @@ var Connection = class {
         if (line === this.#line) this.#farewell = frame;
         return;
       case "message":
-        if (!this.#old && (line.socket || !line.twofold)) this.#seen.clear();
-        else if (this.#seen.size === this.#seen.add(frame.channel + "\n" + frame.id).size) return;
+        if (this.#double(frame.channel + "\n" + frame.id, this.#old || !line.socket && line.twofold)) return;
     }
     if (!frame.ref) this.#events.frame(frame);
     else this.#requests.answer(frame);
+  }
+  /** Whether it is the second copy of a message that came while two transports or streams were read. */
+  #double(id, twofold) {
+    if (this.#seen.delete(id)) return true;
+    if (this.#seen.size > 999) this.#seen.clear();
+    if (twofold) this.#seen.add(id);
+    return false;
   }
   #welcome(line, frame) {
     const now = Date.now();
@@ -843,9 +848,11 @@ var Fanfare = class {
     return this.#connection.state;
   }
   /** Connects now. Fulfilled when connected; rejected only if the client closes. */
-  async connect() {
-    this.#start();
-    if (this.state !== "connected") await wait(this.#waiting);
+  connect() {
+    const connected = this.#connected();
+    connected.catch(() => {
+    });
+    return connected;
   }
   /**
    * Calls handler with each message of the channel, until unsubscribed. Fulfilled when the server has answered; while
@@ -898,6 +905,10 @@ var Fanfare = class {
   /** Ends the client for good: no timer, listener or connection of it is left. */
   close() {
     this.#connection.close();
+  }
+  async #connected() {
+    this.#start();
+    if (this.state !== "connected") await wait(this.#waiting);
   }
   #start() {
     const { state, error } = this.#connection;

@@ -376,7 +376,6 @@
       else this.#end(frame);
     }
     #end(frame) {
-      if (this.#closed) return;
       this.#events.frame(frame);
       this.close();
       this.#events.closed(frame.close, "");
@@ -407,9 +406,9 @@
       const fetch = this.#fetch;
       return fetch(this.#base + path, {
         method: body ? "POST" : "GET",
-        headers: { Authorization: "Bearer " + this.#credential, "Content-Type": "application/json" },
+        headers: { Authorization: "Bearer " + this.#credential },
+        // no others: servers allow other origins few
         body: body && JSON.stringify(body),
-        cache: "no-store",
         signal
       });
     }
@@ -592,11 +591,17 @@
           if (line === this.#line) this.#farewell = frame;
           return;
         case "message":
-          if (!this.#old && (line.socket || !line.twofold)) this.#seen.clear();
-          else if (this.#seen.size === this.#seen.add(frame.channel + "\n" + frame.id).size) return;
+          if (this.#double(frame.channel + "\n" + frame.id, this.#old || !line.socket && line.twofold)) return;
       }
       if (!frame.ref) this.#events.frame(frame);
       else this.#requests.answer(frame);
+    }
+    /** Whether it is the second copy of a message that came while two transports or streams were read. */
+    #double(id, twofold) {
+      if (this.#seen.delete(id)) return true;
+      if (this.#seen.size > 999) this.#seen.clear();
+      if (twofold) this.#seen.add(id);
+      return false;
     }
     #welcome(line, frame) {
       const now = Date.now();
@@ -818,9 +823,11 @@
       return this.#connection.state;
     }
     /** Connects now. Fulfilled when connected; rejected only if the client closes. */
-    async connect() {
-      this.#start();
-      if (this.state !== "connected") await wait(this.#waiting);
+    connect() {
+      const connected = this.#connected();
+      connected.catch(() => {
+      });
+      return connected;
     }
     /**
      * Calls handler with each message of the channel, until unsubscribed. Fulfilled when the server has answered; while
@@ -873,6 +880,10 @@
     /** Ends the client for good: no timer, listener or connection of it is left. */
     close() {
       this.#connection.close();
+    }
+    async #connected() {
+      this.#start();
+      if (this.state !== "connected") await wait(this.#waiting);
     }
     #start() {
       const { state, error } = this.#connection;

@@ -43,9 +43,10 @@ export class Fanfare {
   }
 
   /** Connects now. Fulfilled when connected; rejected only if the client closes. */
-  async connect(): Promise<void> {
-    this.#start();
-    if (this.state !== "connected") await wait(this.#waiting);
+  connect(): Promise<void> {
+    const connected = this.#connected();
+    connected.catch(() => {}); // nobody has to wait for it
+    return connected;
   }
 
   /**
@@ -103,6 +104,11 @@ export class Fanfare {
   /** Ends the client for good: no timer, listener or connection of it is left. */
   close(): void {
     this.#connection.close();
+  }
+
+  async #connected(): Promise<void> {
+    this.#start();
+    if (this.state !== "connected") await wait(this.#waiting);
   }
 
   #start(): void {

@@ -192,12 +192,18 @@ export class Connection {
         if (line === this.#line) this.#farewell = frame;
         return;
       case "message":
-        // While two transports or streams are read, the second copy of a message is dropped.
-        if (!this.#old && (line.socket || !line.twofold)) this.#seen.clear();
-        else if (this.#seen.size === this.#seen.add(frame.channel + "\n" + frame.id).size) return;
+        if (this.#double(frame.channel + "\n" + frame.id, this.#old || (!line.socket && line.twofold))) return;
     }
     if (!frame.ref) this.#events.frame(frame);
     else this.#requests.answer(frame);
+  }
+
+  /** Whether it is the second copy of a message that came while two transports or streams were read. */
+  #double(id: string, twofold: unknown): boolean {
+    if (this.#seen.delete(id)) return true;
+    if (this.#seen.size > 999) this.#seen.clear(); // those without a second copy
+    if (twofold) this.#seen.add(id);
+    return false;
   }
 
   #welcome(line: Line, frame: Frame): void {

@@ -175,7 +175,6 @@ export class StreamTransport implements Transport {
   }
 
   #end(frame: Frame): void {
-    if (this.#closed) return;
     this.#events.frame(frame);
     this.close();
     this.#events.closed(frame.close!, "");
@@ -209,9 +208,8 @@ export class StreamTransport implements Transport {
     const fetch = this.#fetch; // the browser's must not be called as a method of ours
     return fetch(this.#base + path, {
       method: body ? "POST" : "GET",
-      headers: { Authorization: "Bearer " + this.#credential, "Content-Type": "application/json" },
+      headers: { Authorization: "Bearer " + this.#credential }, // no others: servers allow other origins few
       body: body && JSON.stringify(body),
-      cache: "no-store",
       signal,
     });
   }

@@ -91,8 +91,8 @@ async function exchange(mine) {
     const r = await ask("POST", `/qr/attempts/${mine.id}/exchange`, { code_verifier: mine.verifier });
     if (r.ok) {
       $("name").textContent = r.data.name;
+      root.dataset.at = String(Date.now()); // the session's cookie is here
       end(mine, "done");
-      root.dataset.at = String(Date.now());
       await pause(700);
       return location.assign(r.data.next);
     }

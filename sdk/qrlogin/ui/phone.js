@@ -34,7 +34,7 @@ async function scan() {
 function asked() {
   $("label").textContent = it.session_label;
   $("ip").textContent = it.context.ip;
-  $("network").textContent = it.same_network ? "The same as this phone’s" : "Another than this phone’s";
+  $("network").textContent = it.same_network ? "Same as this phone" : "Not the same as this phone";
   show("ask");
   tick();
   stop = follow({
