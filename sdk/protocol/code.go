@@ -26,6 +26,7 @@ type Error struct {
 	Channel    Channel       // the channel it is about, if any
 	Index      int           // the item of a batch it is about, from 0; -1 if none
 	RetryAfter time.Duration // when trying again makes sense; 0 = unsaid
+	Position   *Position     // where the channel is, with CodePositionConflict
 }
 
 // NewError makes the Error of code with the table's message and remedy.

@@ -13,6 +13,12 @@ const (
 	CodeIDInvalid         Code = "id_invalid"
 	CodeDataMissing       Code = "data_missing"
 	CodePositionInvalid   Code = "position_invalid"
+	CodePositionConflict  Code = "position_conflict"
+	CodeRewindInvalid     Code = "rewind_invalid"
+	CodeUserMissing       Code = "user_missing"
+	CodePresenceOff       Code = "presence_off"
+	CodePresenceInvalid   Code = "presence_invalid"
+	CodeNotPresent        Code = "not_present"
 	CodeBinaryFrame       Code = "binary_frame"
 	CodeHelloExpected     Code = "hello_expected"
 	CodeHelloRepeated     Code = "hello_repeated"
@@ -70,6 +76,12 @@ func Codes() []Code {
 		CodeIDInvalid,
 		CodeDataMissing,
 		CodePositionInvalid,
+		CodePositionConflict,
+		CodeRewindInvalid,
+		CodeUserMissing,
+		CodePresenceOff,
+		CodePresenceInvalid,
+		CodeNotPresent,
 		CodeBinaryFrame,
 		CodeHelloExpected,
 		CodeHelloRepeated,
@@ -137,6 +149,18 @@ func (c Code) Info() (Info, bool) {
 		return Info{Status: 400, Close: 0, Message: "The message has no data.", Remedy: "Add \"data\" with any JSON value; null is a value too."}, true
 	case CodePositionInvalid:
 		return Info{Status: 400, Close: 0, Message: "The position is not one that the server gave out.", Remedy: "Send the position of a message or of a subscribed frame unchanged, or leave since out."}, true
+	case CodePositionConflict:
+		return Info{Status: 409, Close: 0, Message: "The channel is not at the position that the publish asks for.", Remedy: "Read what came since (the error tells the channel's position), and publish again from there."}, true
+	case CodeRewindInvalid:
+		return Info{Status: 400, Close: 0, Message: "The rewind is not valid.", Remedy: "Send {\"count\":1 to 1000} or {\"seconds\":1 to 2592000}."}, true
+	case CodeUserMissing:
+		return Info{Status: 403, Close: 0, Message: "Presence needs to know who the client is.", Remedy: "Connect with a token that has a sub."}, true
+	case CodePresenceOff:
+		return Info{Status: 403, Close: 0, Message: "The channel's namespace has no presence.", Remedy: "Switch presence on in the namespace's rule."}, true
+	case CodePresenceInvalid:
+		return Info{Status: 400, Close: 0, Message: "The presence command is not valid.", Remedy: "Send action enter, update, leave or members, with at most 1024 bytes of data."}, true
+	case CodeNotPresent:
+		return Info{Status: 409, Close: 0, Message: "The connection is not a member of the channel.", Remedy: "Enter before you update or leave."}, true
 	case CodeBinaryFrame:
 		return Info{Status: 400, Close: 4320, Message: "Binary WebSocket frames are not part of this protocol.", Remedy: "Send text frames."}, true
 	case CodeHelloExpected:

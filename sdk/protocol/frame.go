@@ -47,9 +47,26 @@ type Command struct {
 	Client  string          `json:"client,omitempty"`  // hello: name/version of the SDK
 	Channel Channel         `json:"channel,omitempty"` // subscribe, unsubscribe, publish
 	Since   Position        `json:"since,omitempty"`   // subscribe
+	At      int64           `json:"at,omitempty"`      // subscribe: the server's time when the client was last sure to have all, Unix milliseconds
+	Rewind  *Rewind         `json:"rewind,omitempty"`  // subscribe
 	ID      string          `json:"id,omitempty"`      // publish
 	Event   string          `json:"event,omitempty"`   // publish
 	Data    json.RawMessage `json:"data,omitempty"`    // publish
+}
+
+// Rewind asks for the newest part of a channel's past at the first subscribe:
+// the last Count messages, or those of the last Seconds.
+type Rewind struct {
+	Count   int `json:"count,omitempty"`   // 1 to 1000
+	Seconds int `json:"seconds,omitempty"` // 1 to 2,592,000
+}
+
+// Check returns an *Error unless exactly one member is set, and in range.
+func (r *Rewind) Check() error {
+	if (r.Count == 0) == (r.Seconds == 0) || r.Count < 0 || r.Count > 1000 || r.Seconds < 0 || r.Seconds > 2_592_000 {
+		return NewError(CodeRewindInvalid)
+	}
+	return nil
 }
 
 // DecodeCommand reads one line of a client's text frame. It checks what does
@@ -127,6 +144,8 @@ type Reply struct {
 	Channel   Channel   `json:"channel,omitempty"`
 	Position  *Position `json:"position,omitempty"`  // subscribed, published
 	Recovered *bool     `json:"recovered,omitempty"` // subscribed, when since was sent
+	Reason    string    `json:"reason,omitempty"`    // subscribed, when not recovered
+	Duplicate bool      `json:"duplicate,omitempty"` // published
 	ID        string    `json:"id,omitempty"`        // published
 
 	// error, close, unsubscribed by the server

@@ -27,6 +27,10 @@ type Outgoing struct {
 	Data    json.RawMessage `json:"data"`
 	Event   string          `json:"event,omitempty"`
 	ID      string          `json:"id,omitempty"`
+
+	// IfPosition is where the channel must be for the message to be published;
+	// "" is a channel without messages, nil any.
+	IfPosition *Position `json:"if_position,omitempty"`
 }
 
 // Published is the server's answer to one published message.
@@ -34,6 +38,10 @@ type Published struct {
 	Channel  Channel  `json:"channel,omitempty"`
 	ID       string   `json:"id"`
 	Position Position `json:"position"`
+
+	// Duplicate: the id was published before, within two minutes; nothing was
+	// published now, and Position is that of the first time.
+	Duplicate bool `json:"duplicate,omitempty"`
 }
 
 // CheckData returns data as it goes out: valid JSON in UTF-8, without
