@@ -56,6 +56,10 @@ const (
 	CodeKicked            Code = "kicked"
 	CodeAppNotFound       Code = "app_not_found"
 	CodeKeyNotFound       Code = "key_not_found"
+	CodeWebhookNotFound   Code = "webhook_not_found"
+	CodeDeliveryNotFound  Code = "delivery_not_found"
+	CodeWebhookLimit      Code = "webhook_limit"
+	CodeURLNotAllowed     Code = "url_not_allowed"
 	CodeNameTaken         Code = "name_taken"
 	CodeConflict          Code = "conflict"
 	CodeLinkInvalid       Code = "link_invalid"
@@ -119,6 +123,10 @@ func Codes() []Code {
 		CodeKicked,
 		CodeAppNotFound,
 		CodeKeyNotFound,
+		CodeWebhookNotFound,
+		CodeDeliveryNotFound,
+		CodeWebhookLimit,
+		CodeURLNotAllowed,
 		CodeNameTaken,
 		CodeConflict,
 		CodeLinkInvalid,
@@ -235,6 +243,14 @@ func (c Code) Info() (Info, bool) {
 		return Info{Status: 404, Close: 4311, Message: "There is no such app, or it is not yours.", Remedy: "List your apps with fanfare app list."}, true
 	case CodeKeyNotFound:
 		return Info{Status: 404, Close: 0, Message: "The app has no such key.", Remedy: "List its keys with fanfare key list."}, true
+	case CodeWebhookNotFound:
+		return Info{Status: 404, Close: 0, Message: "The app has no such webhook.", Remedy: "List its webhooks with fanfare webhook list."}, true
+	case CodeDeliveryNotFound:
+		return Info{Status: 404, Close: 0, Message: "The webhook has no such delivery, or it is too old to be sent again.", Remedy: "List its last deliveries with fanfare webhook deliveries."}, true
+	case CodeWebhookLimit:
+		return Info{Status: 409, Close: 0, Message: "The app has as many webhooks as it may have.", Remedy: "Delete one, or let one receiver hand events on."}, true
+	case CodeURLNotAllowed:
+		return Info{Status: 400, Close: 0, Message: "Events are not sent to that address.", Remedy: "Use an https URL that the internet reaches, without a user or a fragment in it."}, true
 	case CodeNameTaken:
 		return Info{Status: 409, Close: 0, Message: "The account has an app of that name already.", Remedy: "Choose another name."}, true
 	case CodeConflict:
