@@ -79,9 +79,9 @@ func readApp(e bus.Entry, old *appRecord) (*appRecord, error) {
 func (r *appRecord) public() App {
 	a := r.App
 	a.Limits = r.limits
-	a.Rules = slices.Clone(r.Rules)
-	if a.Rules == nil {
-		a.Rules = []Rule{}
+	a.Rules = make([]Rule, len(r.Rules))
+	for i := range r.Rules {
+		a.Rules[i] = r.Rules[i].clone()
 	}
 	a.JWKS = bytes.Clone(r.JWKS)
 	return a

@@ -154,7 +154,7 @@ func (p *Principal) May(a protocol.Action, ch protocol.Channel) error {
 	if p.Kind == KindSecret {
 		return nil
 	}
-	if a == protocol.Publish && !setting(app.sorted, ch, func(r *Rule) *bool { return r.PublishFromClients }) {
+	if a == protocol.Publish && !setting(app.sorted, ch, true, func(r *Rule) *bool { return r.PublishFromClients }) {
 		return protocol.Errorf(protocol.CodePublishOff, "Clients may not publish to %q: a rule of the app forbids it.", ch).On(ch)
 	}
 	grants := p.Grants
@@ -186,16 +186,6 @@ func (p *Principal) Limits() Limits {
 
 // MaxData is the most bytes that a message's data may have.
 func (p *Principal) MaxData() int { return p.Limits().MessageBytes }
-
-// Echo reports whether a publisher on ch gets its own messages too.
-func (p *Principal) Echo(ch protocol.Channel) bool {
-	if p.app != nil {
-		if r := p.app.record.Load(); r != nil {
-			return setting(r.sorted, ch, func(r *Rule) *bool { return r.Echo })
-		}
-	}
-	return true
-}
 
 // AllowPublish takes n messages from what the app may publish on this node:
 // all n, or none and publish_rate with when to try again. At most one second's

@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 
 	"github.com/golang-jwt/jwt/v5"
 
+	"github.com/fanfarehq/fanfare/broker/bus"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
@@ -36,6 +38,7 @@ type Tenants struct {
 	seal     cipher.AEAD
 	log      *slog.Logger
 	view     *view
+	changes  *changes
 	tokens   *tokenCache
 	parser   *jwt.Parser
 	stop     func()
@@ -60,13 +63,15 @@ func Open(ctx context.Context, o Options) (*Tenants, error) {
 		t.log = slog.Default()
 	}
 	t.view = newView(t.log)
-	if t.stop, err = o.Records.Watch(t.view.apply); err != nil {
+	t.changes = newChanges(t.view)
+	if t.stop, err = o.Records.Watch(t.watched); err != nil {
 		return nil, fmt.Errorf("tenant: watch the records: %w", err)
 	}
 	if err := t.checkSeal(); err != nil {
 		t.stop()
 		return nil, err
 	}
+	t.changes.start()
 	return t, nil
 }
 
@@ -74,6 +79,28 @@ func Open(ctx context.Context, o Options) (*Tenants, error) {
 func (t *Tenants) Close() {
 	if t.closed.CompareAndSwap(false, true) {
 		t.stop()
+		t.changes.stop()
+	}
+}
+
+// watched takes an entry into memory, and then tells who must know.
+func (t *Tenants) watched(e bus.Entry) {
+	var app protocol.AppID
+	sort, id, _ := strings.Cut(e.Key, ".")
+	if sort == "key" {
+		app = t.view.appOf(id)
+	}
+	known := t.view.apply(e)
+	switch {
+	case sort == "key":
+		if _, r := t.view.findKey(id); r != nil && r.Expires != nil {
+			t.changes.soon()
+		}
+		if known {
+			t.changes.tell(app, id)
+		}
+	case sort == "app" && known:
+		t.changes.tell(protocol.AppID(id), "")
 	}
 }
 

@@ -105,9 +105,10 @@ func (v *view) changed(key string, base uint64) bool {
 	return rev > base || rev == 0 && base > 0
 }
 
-// apply takes one entry of the watch into memory. A record that cannot be read
-// counts as deleted: what we do not understand grants nothing.
-func (v *view) apply(e bus.Entry) {
+// apply takes one entry of the watch into memory, and says whether the record
+// was known before. A record that cannot be read counts as deleted: what we do
+// not understand grants nothing.
+func (v *view) apply(e bus.Entry) (known bool) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	sort, id, _ := strings.Cut(e.Key, ".")
@@ -116,8 +117,12 @@ func (v *view) apply(e bus.Entry) {
 	case "account":
 		err = v.applyAccount(protocol.AccountID(id), e)
 	case "app":
+		app := v.apps[protocol.AppID(id)]
+		known = app != nil && app.record.Load() != nil
 		err = v.applyApp(protocol.AppID(id), e)
 	case "key":
+		_, old := v.findKey(id)
+		known = old != nil
 		err = v.applyKey(id, e)
 	case "name":
 		if e.Deleted {
@@ -132,6 +137,7 @@ func (v *view) apply(e bus.Entry) {
 	v.last = max(v.last, e.Revision)
 	close(v.news)
 	v.news = make(chan struct{})
+	return known
 }
 
 func (v *view) applyAccount(id protocol.AccountID, e bus.Entry) error {
@@ -242,6 +248,14 @@ func (v *view) findKey(id string) (*keyState, *keyRecord) {
 		}
 	}
 	return nil, nil
+}
+
+// appOf is the app of the key id; "" for account tokens and keys unknown.
+func (v *view) appOf(id string) protocol.AppID {
+	if _, r := v.findKey(id); r != nil {
+		return r.App
+	}
+	return ""
 }
 
 // keyRecords yields all keys' records.
