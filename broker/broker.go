@@ -65,7 +65,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 			c.PublicURL = urlOf(b.listener.Addr())
 		}
 	}
-	if b.bus, err = bus.Open(ctx, bus.Options{Dir: c.Data, Logger: b.log}); err != nil {
+	if b.bus, err = bus.Open(ctx, bus.Options{Dir: c.Data, Logger: b.log, SyncAlways: c.Sync == "always"}); err != nil {
 		return err
 	}
 	if b.tenants, err = b.openTenants(ctx); err != nil {
@@ -115,11 +115,11 @@ func (b *Broker) openTenants(ctx context.Context) (*tenant.Tenants, error) {
 	if err != nil {
 		return nil, err
 	}
-	tickets, err := b.bus.Bucket(ctx, "tickets", bus.BucketOptions{MaxAge: time.Hour})
+	tickets, err := b.bus.Bucket(ctx, "tickets", bus.BucketOptions{MaxAge: time.Hour, Relaxed: true})
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := b.bus.Bucket(ctx, "sessions", bus.BucketOptions{MaxAge: 24 * time.Hour})
+	sessions, err := b.bus.Bucket(ctx, "sessions", bus.BucketOptions{MaxAge: 24 * time.Hour, Relaxed: true})
 	if err != nil {
 		return nil, err
 	}

@@ -27,6 +27,11 @@ type Config struct {
 	PingInterval time.Duration
 	// QueueBytes is what may wait for one slow client, default 1 MiB.
 	QueueBytes int
+	// Sync is when messages of durable channels reach the disk: "interval",
+	// the default, within a second, which a power cut may cost; "always",
+	// before a publish is answered. The death of the process loses none either
+	// way. Accounts, apps and keys are always synced.
+	Sync string
 	// Logger is where the log goes, default slog.Default().
 	Logger *slog.Logger
 	// Version and Commit are what /version says.

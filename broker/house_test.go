@@ -25,6 +25,7 @@ func plan() []room {
 		{"broker/door/sse", 6},
 		{"broker/api", 5},
 		{"broker/session", 5},
+		{"broker/webhook", 5},
 		{"broker/hub", 4},
 		{"broker/tenant", 4},
 		{"broker/bus", 3},

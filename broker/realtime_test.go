@@ -112,7 +112,7 @@ func TestCommands(t *testing.T) {
 	c := ready(t, s, s.SecretKey)
 
 	c.send(`{"type":"subscribe","ref":2,"channel":"a"}`)
-	if f := c.want(protocol.TypeSubscribed, ""); f.Ref != 2 || f.Channel != "a" || *f.Position != "" || f.Recovered != nil {
+	if f := c.want(protocol.TypeSubscribed, ""); f.Ref != 2 || f.Channel != "a" || *f.Position == "" || f.Recovered != nil {
 		t.Errorf("%s", f.raw)
 	}
 	c.send(`{"type":"subscribe","ref":3,"channel":"a"}`)
@@ -120,8 +120,8 @@ func TestCommands(t *testing.T) {
 		t.Errorf("%s", f.raw)
 	}
 	c.send(`{"type":"subscribe","ref":4,"channel":"b","since":"epoch:4"}`)
-	if f := c.want(protocol.TypeSubscribed, ""); f.Recovered == nil || *f.Recovered {
-		t.Errorf("an ephemeral channel recovered its past: %s", f.raw)
+	if f := c.want(protocol.TypeSubscribed, ""); f.Recovered == nil || *f.Recovered || f.Reason != "epoch" {
+		t.Errorf("a position of another epoch: %s", f.raw)
 	}
 	c.send(`{"type":"subscribe","ref":5,"channel":"c","since":"wrong"}`)
 	c.want(protocol.TypeError, protocol.CodePositionInvalid)

@@ -16,12 +16,17 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
-// Hub publishes messages.
+// Hub publishes messages and reads the past. The errors of all its methods are
+// *protocol.Error.
 type Hub interface {
-	// Publish checks all of msgs before it publishes any. The error is a
-	// *protocol.Error, with the index of the message that is wrong. from is the
-	// session that publishes, "" for none.
-	Publish(ctx context.Context, by hub.Publisher, from string, msgs []protocol.Outgoing) ([]protocol.Published, error)
+	// Publish checks all of msgs before it publishes any. The error has the
+	// index of the message that is wrong. from is the session that publishes,
+	// "" for none.
+	Publish(ctx context.Context, by hub.Publisher, from hub.Origin, msgs []protocol.Outgoing) ([]protocol.Published, error)
+	// History reads a part of what a channel keeps, if by is granted it.
+	History(ctx context.Context, by hub.Reader, q hub.HistoryQuery) (hub.HistoryPage, error)
+	// Forget deletes what a channel keeps, if by is granted its history.
+	Forget(ctx context.Context, by hub.Reader, ch protocol.Channel) error
 }
 
 // Version says what is running.
@@ -41,7 +46,12 @@ type Options struct {
 	// unavailable. nil: always ready.
 	Ready func(ctx context.Context) error
 
-	Version   Version
+	Version Version
+	// Durability is what /version says of durable messages: "always", on disk
+	// before a publish is answered, or "interval", within a second; "" is
+	// "interval".
+	Durability string
+
 	Logger    *slog.Logger // nil: slog.Default
 	SDK       fs.FS        // has fanfare.js and fanfare.mjs, at its root or in dist; nil: none are served
 	Dashboard http.Handler // serves /dashboard/, with the whole path in the request; nil: there is none
@@ -106,6 +116,7 @@ func (d *door) build(o Options) http.Handler {
 	d.tokenRoutes(api)
 	d.sessionRoutes(api)
 	d.messageRoutes(e, api)
+	d.historyRoutes(e, api)
 	d.healthRoutes(e, api, o)
 	d.assetRoutes(e, api, o)
 	d.describe(e, api)
@@ -129,7 +140,7 @@ func compressed(h http.Handler) http.Handler {
 	}
 	zipped := wrap(h)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == pathMessages {
+		if r.URL.Path == pathMessages && r.Method == http.MethodPost {
 			h.ServeHTTP(w, r)
 			return
 		}

@@ -20,8 +20,12 @@ func allowForeign(r *http.Request, h http.Header) {
 // preflight answers the question a browser asks before such a request.
 func preflight(c echo.Context) error {
 	h := c.Response().Header()
-	h.Set("Access-Control-Allow-Methods", http.MethodPost)
-	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, X-Request-Id")
+	methods := http.MethodPost
+	if c.Path() == pathMessages { // not DELETE: that takes a secret key, which no page has
+		methods = "GET, POST"
+	}
+	h.Set("Access-Control-Allow-Methods", methods)
+	h.Set("Access-Control-Allow-Headers", "Authorization, Content-Type, Idempotency-Key, X-Request-Id")
 	h.Set("Access-Control-Max-Age", "86400")
 	return c.NoContent(http.StatusNoContent)
 }

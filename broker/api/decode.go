@@ -26,7 +26,7 @@ func decodePublish(body []byte) (msgs []protocol.Outgoing, batch bool, err error
 		case "messages":
 			return once(&messages, name, value)
 		}
-		return m.set(name, value, "channel, channels, messages, data, event, id")
+		return m.set(name, value, "channel, channels, messages, data, event, id, if_position")
 	})
 	switch {
 	case err != nil:
@@ -35,6 +35,8 @@ func decodePublish(body []byte) (msgs []protocol.Outgoing, batch bool, err error
 		return nil, false, protocol.Errorf(protocol.CodeBadRequest, "The body is not a JSON object.")
 	case messages != nil && (channels != nil || m.seen != 0), channels != nil && m.seen&seenChannel != 0:
 		return nil, false, protocol.Errorf(protocol.CodeBadRequest, `A body has either "channel" or "channels", with "data" beside it, or "messages" alone.`)
+	case channels != nil && m.seen&seenIfPosition != 0:
+		return nil, false, oneMessage(`The member "if_position"`)
 	case messages != nil:
 		msgs, err = decodeMessages(messages)
 		return msgs, true, err
@@ -45,6 +47,12 @@ func decodePublish(body []byte) (msgs []protocol.Outgoing, batch bool, err error
 		return nil, false, protocol.Errorf(protocol.CodeBadRequest, `The member "channel" is missing.`)
 	}
 	return []protocol.Outgoing{m.Outgoing}, false, nil
+}
+
+// oneMessage is for what a batch cannot have: what other messages of it did
+// could not be taken back.
+func oneMessage(what string) *protocol.Error {
+	return protocol.Errorf(protocol.CodeBadRequest, "%s is for one message, and this is a batch.", what)
 }
 
 // decodeMessages reads the list of a batch.
@@ -65,6 +73,8 @@ func decodeMessages(list []byte) ([]protocol.Outgoing, error) {
 			return protocol.Errorf(protocol.CodeBadRequest, `The member "messages[%d]" is not a JSON object.`, i).At(i)
 		case m.seen&seenChannel == 0:
 			return protocol.Errorf(protocol.CodeBadRequest, `The member "messages[%d].channel" is missing.`, i).At(i)
+		case m.seen&seenIfPosition != 0:
+			return oneMessage(`The member "if_position"`).At(i)
 		}
 		msgs = append(msgs, m.Outgoing)
 		return nil
@@ -113,6 +123,7 @@ const (
 	seenData
 	seenEvent
 	seenID
+	seenIfPosition
 )
 
 // set takes one member. A member that nobody knows, or that comes twice, is
@@ -128,6 +139,8 @@ func (m *draft) set(name string, value []byte, known string) error {
 		bit = seenEvent
 	case "id":
 		bit = seenID
+	case "if_position":
+		bit = seenIfPosition
 	default:
 		return protocol.Errorf(protocol.CodeBadRequest, "The member %s is not one that this endpoint takes: %s.", quoted(name), known)
 	}
@@ -150,6 +163,10 @@ func (m *draft) set(name string, value []byte, known string) error {
 		m.Event = s
 	case seenID:
 		m.ID = s
+	case seenIfPosition:
+		if ok {
+			m.IfPosition = new(protocol.Position(s))
+		}
 	}
 	return nil
 }

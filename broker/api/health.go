@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"net/http"
@@ -20,6 +21,8 @@ type versionAnswer struct {
 	Version string `json:"version" doc:"Release"`
 	Commit  string `json:"commit" doc:"Of the source; empty where it is not known"`
 	Go      string `json:"go" doc:"Version of Go"`
+
+	Durability string `json:"durability" enum:"interval,always" doc:"When an acknowledged message is on the disk: always before the answer, or within an interval of a second. It outlives a crash of the server either way"`
 }
 
 func (v Version) name() string {
@@ -31,7 +34,7 @@ func (v Version) name() string {
 
 func (d *door) healthRoutes(e *echo.Echo, api huma.API, o Options) {
 	ok := health{"ok"}
-	version := versionAnswer{o.Version.name(), o.Version.Commit, runtime.Version()}
+	version := versionAnswer{o.Version.name(), o.Version.Commit, runtime.Version(), cmp.Or(o.Durability, "interval")}
 	read := []string{http.MethodGet, http.MethodHead}
 	e.Match(read, "/livez", func(c echo.Context) error { return fresh(c, ok) })
 	e.Match(read, "/readyz", func(c echo.Context) error {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/fanfarehq/fanfare/broker/hub"
 	"github.com/fanfarehq/fanfare/broker/tenant"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 	"github.com/labstack/echo/v4"
@@ -22,11 +23,19 @@ const MaxBody = 4 << 20
 // The three forms of a publish and the two of its answer, for the description;
 // decodePublish reads them.
 type (
+	publishItem struct {
+		Channel protocol.Channel `json:"channel" minLength:"1" maxLength:"200" doc:"The channel's name"`
+		Data    json.RawMessage  `json:"data" doc:"Any JSON, null included; at most message_bytes bytes"`
+		Event   string           `json:"event,omitempty" maxLength:"64" doc:"A name for the kind of message"`
+		ID      string           `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out. An id that was published on the channel within two minutes is not published again"`
+	}
 	publishOne struct {
 		Channel protocol.Channel `json:"channel" minLength:"1" maxLength:"200" doc:"The channel's name"`
 		Data    json.RawMessage  `json:"data" doc:"Any JSON, null included; at most message_bytes bytes"`
 		Event   string           `json:"event,omitempty" maxLength:"64" doc:"A name for the kind of message"`
-		ID      string           `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out"`
+		ID      string           `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out. An id that was published on the channel within two minutes is not published again"`
+
+		IfPosition *protocol.Position `json:"if_position,omitempty" doc:"Publish only if the channel's last message is at this position; empty: only if it has none"`
 	}
 	publishFan struct {
 		Channels []protocol.Channel `json:"channels" nullable:"false" minItems:"1" maxItems:"1000" doc:"Channels that all get the message"`
@@ -35,16 +44,18 @@ type (
 		ID       string             `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out"`
 	}
 	publishBatch struct {
-		Messages []publishOne `json:"messages" nullable:"false" minItems:"1" maxItems:"1000" doc:"All are checked before any is published"`
+		Messages []publishItem `json:"messages" nullable:"false" minItems:"1" maxItems:"1000" doc:"All are checked before any is published"`
 	}
 	publishedOne struct {
-		ID       string            `json:"id" doc:"The message's id"`
-		Position protocol.Position `json:"position" doc:"Its place in the channel; empty on ephemeral channels"`
+		ID        string            `json:"id" doc:"The message's id"`
+		Position  protocol.Position `json:"position" doc:"Its place in the channel; empty on ephemeral channels"`
+		Duplicate bool              `json:"duplicate,omitempty" doc:"true: the id was published before, at this position, and not again now"`
 	}
 	publishedItem struct {
-		Channel  protocol.Channel  `json:"channel" doc:"The channel's name"`
-		ID       string            `json:"id" doc:"The message's id"`
-		Position protocol.Position `json:"position" doc:"Its place in the channel; empty on ephemeral channels"`
+		Channel   protocol.Channel  `json:"channel" doc:"The channel's name"`
+		ID        string            `json:"id" doc:"The message's id"`
+		Position  protocol.Position `json:"position" doc:"Its place in the channel; empty on ephemeral channels"`
+		Duplicate bool              `json:"duplicate,omitempty" doc:"true: the id was published before, at this position, and not again now"`
 	}
 	publishedMany struct {
 		Messages []publishedItem `json:"messages" nullable:"false" doc:"In the order of the request"`
@@ -58,8 +69,10 @@ func (d *door) messageRoutes(e *echo.Echo, api huma.API) {
 	e.OPTIONS(pathTickets, preflight)
 
 	op := &huma.Operation{OperationID: "publish", Method: http.MethodPost, Path: pathMessages, Tags: []string{"messages"}, Summary: "Publish messages",
-		Description: "One message, one message to several channels, or a batch. All of a batch is checked before any of it is published; an error names the item by index.",
+		Description: "One message, one message to several channels, or a batch. All of a batch is checked before any of it is published; an error names the item by index. A message whose id was published on the channel within the last two minutes is not published again: the answer tells the first one's position.",
 		Security:    security(&n),
+		Parameters: []*huma.Param{{Name: headerIdempotency, In: "header", Description: "The message's id where the body has none; for one message only",
+			Schema: &huma.Schema{Type: huma.TypeString}}},
 		RequestBody: &huma.RequestBody{Required: true, Content: map[string]*huma.MediaType{
 			"application/json": {Schema: oneOf(api, publishOne{}, publishFan{}, publishBatch{})},
 		}},
@@ -87,7 +100,10 @@ func (d *door) publish(c echo.Context, n need) error {
 	if err != nil {
 		return err
 	}
-	done, err := d.hub.Publish(r.Context(), who, "", msgs)
+	if err := idempotent(r, msgs, batch); err != nil {
+		return err
+	}
+	done, err := d.hub.Publish(r.Context(), who, hub.Origin{User: who.UserID()}, msgs)
 	if err != nil {
 		if e, ok := errors.AsType[*protocol.Error](err); ok && !batch && e.Index >= 0 {
 			return e.At(-1) // there is no batch to have an index in
@@ -98,13 +114,42 @@ func (d *door) publish(c echo.Context, n need) error {
 		return fmt.Errorf("the hub answered %d messages of %d", len(done), len(msgs))
 	}
 	if !batch {
-		return answer(c, publishedOne{done[0].ID, done[0].Position})
+		return answer(c, publishedOne{done[0].ID, done[0].Position, done[0].Duplicate})
 	}
 	many := publishedMany{make([]publishedItem, len(done))}
 	for i, p := range done {
-		many.Messages[i] = publishedItem{msgs[i].Channel, p.ID, p.Position}
+		many.Messages[i] = publishedItem{msgs[i].Channel, p.ID, p.Position, p.Duplicate}
 	}
 	return answer(c, many)
+}
+
+// headerIdempotency is the message's id of a publish whose body has none
+// (PROTOCOL.md, clause 9.11).
+const headerIdempotency = "Idempotency-Key"
+
+// idempotent takes the message's id from the header, with or without the
+// quotes that the IETF's draft of the header gives it.
+func idempotent(r *http.Request, msgs []protocol.Outgoing, batch bool) error {
+	keys := r.Header.Values(headerIdempotency)
+	switch {
+	case len(keys) == 0:
+		return nil
+	case batch:
+		return oneMessage("The header " + headerIdempotency)
+	case len(keys) > 1:
+		return protocol.Errorf(protocol.CodeBadRequest, "The header %s is there twice.", headerIdempotency)
+	}
+	id := keys[0]
+	if n := len(id); n > 2 && id[0] == '"' && id[n-1] == '"' {
+		id = id[1 : n-1]
+	}
+	if id == "" || protocol.CheckID(id) != nil {
+		return protocol.Errorf(protocol.CodeIDInvalid, "The header %s is not 1 to 64 characters of A-Z a-z 0-9 . _ : -.", headerIdempotency)
+	}
+	if msgs[0].ID == "" {
+		msgs[0].ID = id
+	}
+	return nil
 }
 
 func answer(c echo.Context, v any) error {

@@ -18,18 +18,25 @@ import (
 // recorder is a hub that takes all and remembers it.
 type recorder struct{ msgs []protocol.Outgoing }
 
-func (r *recorder) publish(ctx context.Context, by hub.Publisher, from string, msgs []protocol.Outgoing) ([]protocol.Published, error) {
+func (r *recorder) publish(ctx context.Context, by hub.Publisher, from hub.Origin, msgs []protocol.Outgoing) ([]protocol.Published, error) {
 	r.msgs = append(r.msgs, msgs...)
 	return takesAll(ctx, by, from, msgs)
 }
 
 // claims: 9.3 1.5
 func TestPublishForms(t *testing.T) {
+	at, none := protocol.Position("e:1"), protocol.Position("")
 	for _, tc := range []struct {
 		name, body string
 		want       []protocol.Outgoing
 		answer     string
 	}{
+		{"one, if the channel is there", `{"channel":"a","data":1,"if_position":"e:1"}`,
+			[]protocol.Outgoing{{Channel: "a", Data: json.RawMessage(`1`), IfPosition: &at}}, `{"id":"m0","position":""}`},
+		{"one, if the channel has none", `{"channel":"a","data":1,"if_position":""}`,
+			[]protocol.Outgoing{{Channel: "a", Data: json.RawMessage(`1`), IfPosition: &none}}, `{"id":"m0","position":""}`},
+		{"one, wherever the channel is", `{"channel":"a","data":1,"if_position":null}`,
+			[]protocol.Outgoing{{Channel: "a", Data: json.RawMessage(`1`)}}, `{"id":"m0","position":""}`},
 		{"one", `{"channel":"a","data":{"b" : [1, 2.50]},"event":"e","id":"i"}`,
 			[]protocol.Outgoing{{Channel: "a", Data: json.RawMessage(`{"b" : [1, 2.50]}`), Event: "e", ID: "i"}}, `{"id":"m0","position":""}`},
 		{"one, null is data", ` { "data" : null , "channel" : "a" } `,
@@ -96,6 +103,10 @@ func TestPublishRefused(t *testing.T) {
 		{`{"messages":[{"channel":"a","data":1},{"data":1}]}`, protocol.CodeBadRequest, item(1), `"messages[1].channel" is missing`},
 		{`{"messages":[{"channel":"a","data":1},{"channel":"a","data":1,"chanel":1}]}`, protocol.CodeBadRequest, item(1), `"chanel" is not one`},
 		{`{"messages":[{"channel":"a","data":1},{"channel":"a"}]}`, protocol.CodeDataMissing, item(1), "data"},
+		{`{"channel":"a","data":1,"if_position":7}`, protocol.CodeBadRequest, nil, `"if_position" is not a string`},
+		{`{"channel":"a","data":1,"if_position":"7"}`, protocol.CodePositionInvalid, nil, "position"},
+		{`{"channels":["a"],"data":1,"if_position":""}`, protocol.CodeBadRequest, nil, `"if_position" is for one message`},
+		{`{"messages":[{"channel":"a","data":1},{"channel":"a","data":1,"if_position":""}]}`, protocol.CodeBadRequest, item(1), `"if_position" is for one message`},
 		{`{"channel":"a","data":"` + strings.Repeat("x", 65535) + `"}`, protocol.CodeMessageTooLarge, nil, "65536"},
 	} {
 		name := tc.body[:min(len(tc.body), 60)]
@@ -156,7 +167,9 @@ func TestAllOrNothing(t *testing.T) {
 	var h *hub.Hub
 	w := newWorld(t, func(o *api.Options) { h = o.Hub.(*hub.Hub) })
 	got := make(line, 10)
-	h.Subscribe(w.app, "chat:1", got)
+	who, err := w.tenants.Authenticate(t.Context(), w.token, "")
+	must(t, err)
+	h.Subscribe(who, "chat:1", got)
 	send := func(as, body string) reply {
 		return w.send(request{method: "POST", path: "/v1/messages", as: as, body: body})
 	}
@@ -169,7 +182,7 @@ func TestAllOrNothing(t *testing.T) {
 		t.Errorf("index %d of a publish that is no batch", *p.Index)
 	}
 	off := false
-	_, err := w.tenants.UpdateApp(t.Context(), w.account, w.app, tenant.AppPatch{Rules: &[]tenant.Rule{{Namespace: "chat", PublishFromClients: &off}}})
+	_, err = w.tenants.UpdateApp(t.Context(), w.account, w.app, tenant.AppPatch{Rules: &[]tenant.Rule{{Namespace: "chat", PublishFromClients: &off}}})
 	must(t, err)
 	refused(t, send(w.token, `{"channel":"chat:1","data":"off"}`), protocol.CodePublishOff)
 	accepted(t, send(w.secret, `{"channel":"chat:1","data":"whole"}`), 200, nil)
@@ -212,7 +225,8 @@ func TestBrowsers(t *testing.T) {
 		}
 		pre := from("https://anywhere.example", "", "OPTIONS")
 		accepted(t, pre, 204, nil)
-		if h := pre.header; h.Get("Access-Control-Allow-Methods") != "POST" || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") {
+		methods := map[string]string{"/v1/messages": "GET, POST", "/v1/tickets": "POST"}[path]
+		if h := pre.header; h.Get("Access-Control-Allow-Methods") != methods || !strings.Contains(h.Get("Access-Control-Allow-Headers"), "Authorization") {
 			t.Errorf("preflight of %s: %v", path, h)
 		}
 		good := from("https://app.example.com", k.Text, "POST")
@@ -221,7 +235,7 @@ func TestBrowsers(t *testing.T) {
 		}
 		bad := from("https://evil.example", k.Text, "POST")
 		refused(t, bad, protocol.CodeOriginNotAllowed)
-		wrong := from("https://evil.example", "", "GET")
+		wrong := from("https://evil.example", "", "PUT")
 		refused(t, wrong, protocol.CodeMethodNotAllowed)
 		for _, got := range []reply{pre, good, bad, wrong} {
 			if h := got.header; h.Get("Access-Control-Allow-Origin") != "*" || h.Get("Access-Control-Allow-Credentials") != "" {

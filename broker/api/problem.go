@@ -18,16 +18,17 @@ import (
 // problem is the one error that leaves this door: a protocol.Error as RFC 9457
 // wants it. It is immutable once made.
 type problem struct {
-	Type       string           `json:"type" doc:"urn:fanfare:error: and the code"`
-	Title      string           `json:"title" doc:"What the code means, the same each time"`
-	Status     int              `json:"status" doc:"HTTP status"`
-	Detail     string           `json:"detail" doc:"What went wrong this time, for people"`
-	Code       protocol.Code    `json:"code" doc:"For programs; PROTOCOL.md, section 10, lists them"`
-	Remedy     string           `json:"remedy" doc:"What to do first, for people"`
-	Index      *int             `json:"index,omitempty" doc:"The item of a batch it is about, from 0"`
-	Channel    protocol.Channel `json:"channel,omitempty" doc:"The channel it is about"`
-	RetryAfter int64            `json:"retry_after,omitempty" doc:"Milliseconds after which trying again makes sense; the Retry-After header says it in seconds"`
-	RequestID  string           `json:"request_id,omitempty" doc:"The X-Request-Id of this answer; the operator finds it in the log"`
+	Type       string             `json:"type" doc:"urn:fanfare:error: and the code"`
+	Title      string             `json:"title" doc:"What the code means, the same each time"`
+	Status     int                `json:"status" doc:"HTTP status"`
+	Detail     string             `json:"detail" doc:"What went wrong this time, for people"`
+	Code       protocol.Code      `json:"code" doc:"For programs; PROTOCOL.md, section 10, lists them"`
+	Remedy     string             `json:"remedy" doc:"What to do first, for people"`
+	Index      *int               `json:"index,omitempty" doc:"The item of a batch it is about, from 0"`
+	Channel    protocol.Channel   `json:"channel,omitempty" doc:"The channel it is about"`
+	Position   *protocol.Position `json:"position,omitempty" doc:"Where the channel is, with position_conflict"`
+	RetryAfter int64              `json:"retry_after,omitempty" doc:"Milliseconds after which trying again makes sense; the Retry-After header says it in seconds"`
+	RequestID  string             `json:"request_id,omitempty" doc:"The X-Request-Id of this answer; the operator finds it in the log"`
 }
 
 // newProblem is e as it leaves, for the request of that id.
@@ -35,7 +36,7 @@ func newProblem(e *protocol.Error, requestID string) *problem {
 	info, _ := e.Code.Info()
 	p := &problem{
 		Type: "urn:fanfare:error:" + string(e.Code), Title: info.Message, Status: e.Status(), Detail: e.Message,
-		Code: e.Code, Remedy: e.Remedy, Channel: e.Channel, RequestID: requestID,
+		Code: e.Code, Remedy: e.Remedy, Channel: e.Channel, Position: e.Position, RequestID: requestID,
 	}
 	if e.Index >= 0 {
 		p.Index = &e.Index

@@ -29,10 +29,18 @@ func TestHealth(t *testing.T) {
 			return nil
 		}
 	})
-	var v struct{ Version, Commit, Go string }
+	var v struct{ Version, Commit, Go, Durability string }
 	accepted(t, w.send(request{method: "GET", path: "/version"}), 200, &v)
 	if v.Version != "1.2.3" || v.Commit != "abc" || !strings.HasPrefix(v.Go, "go1.") {
 		t.Errorf("version %+v", v)
+	}
+	if v.Durability != "interval" {
+		t.Errorf("durability %q, want interval", v.Durability)
+	}
+	always := newWorld(t, func(o *api.Options) { o.Durability = "always" })
+	accepted(t, always.send(request{method: "GET", path: "/version"}), 200, &v)
+	if v.Durability != "always" {
+		t.Errorf("durability %q, want always", v.Durability)
 	}
 	get := func(path string) reply { return w.send(request{method: "GET", path: path}) }
 	accepted(t, get("/readyz"), 200, nil)
@@ -145,13 +153,13 @@ func TestFaults(t *testing.T) {
 		hub  fakeHub
 		code protocol.Code
 	}{
-		{"panic", func(context.Context, hub.Publisher, string, []protocol.Outgoing) ([]protocol.Published, error) {
+		{"panic", func(context.Context, hub.Publisher, hub.Origin, []protocol.Outgoing) ([]protocol.Published, error) {
 			panic(errSecretCause)
 		}, protocol.CodeInternal},
-		{"foreign error", func(context.Context, hub.Publisher, string, []protocol.Outgoing) ([]protocol.Published, error) {
+		{"foreign error", func(context.Context, hub.Publisher, hub.Origin, []protocol.Outgoing) ([]protocol.Published, error) {
 			return nil, errSecretCause
 		}, protocol.CodeInternal},
-		{"wrapped", func(context.Context, hub.Publisher, string, []protocol.Outgoing) ([]protocol.Published, error) {
+		{"wrapped", func(context.Context, hub.Publisher, hub.Origin, []protocol.Outgoing) ([]protocol.Published, error) {
 			return nil, fmt.Errorf("%w: %w", protocol.NewError(protocol.CodeDiskFull), errSecretCause)
 		}, protocol.CodeDiskFull},
 	} {

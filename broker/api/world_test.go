@@ -40,8 +40,8 @@ type world struct {
 	account, other           protocol.AccountID
 	accountToken, otherToken string
 	app                      protocol.AppID
-	secret, publishable      string // publishable may publish to chat:*
-	token                    string // of user ann, may publish to chat:*
+	secret, publishable      string // publishable may publish to chat:* and read its history
+	token                    string // of user ann, may do the same
 }
 
 // spec is the description, which is the same for all worlds, read once: it is
@@ -120,7 +120,7 @@ func (w *world) people() {
 	app, err := w.tenants.CreateApp(ctx, w.account, tenant.AppInput{Name: "main"})
 	must(w.tb, err)
 	w.app = app.ID
-	grants := protocol.Grants{Publish: []string{"chat:*"}, Subscribe: []string{"*"}}
+	grants := protocol.Grants{Publish: []string{"chat:*"}, Subscribe: []string{"*"}, History: []string{"chat:*"}}
 	s := w.key(tenant.KeyInput{Kind: tenant.KindSecret, Name: "server"})
 	w.secret = s.Text
 	w.publishable = w.key(tenant.KeyInput{Kind: tenant.KindPublishable, Name: "page", Grants: &grants}).Text
@@ -165,6 +165,7 @@ type problem struct {
 	Type, Title, Detail, Code, Remedy, Channel string
 	Status                                     int
 	Index                                      *int
+	Position                                   *protocol.Position
 	RetryAfter                                 int64  `json:"retry_after"`
 	RequestID                                  string `json:"request_id"`
 }
@@ -287,14 +288,20 @@ func must(tb testing.TB, err error) {
 }
 
 // fakeHub answers as do says.
-type fakeHub func(ctx context.Context, by hub.Publisher, from string, msgs []protocol.Outgoing) ([]protocol.Published, error)
+type fakeHub func(ctx context.Context, by hub.Publisher, from hub.Origin, msgs []protocol.Outgoing) ([]protocol.Published, error)
 
-func (f fakeHub) Publish(ctx context.Context, by hub.Publisher, from string, msgs []protocol.Outgoing) ([]protocol.Published, error) {
+func (f fakeHub) History(context.Context, hub.Reader, hub.HistoryQuery) (hub.HistoryPage, error) {
+	return hub.HistoryPage{Whole: true}, nil
+}
+
+func (f fakeHub) Forget(context.Context, hub.Reader, protocol.Channel) error { return nil }
+
+func (f fakeHub) Publish(ctx context.Context, by hub.Publisher, from hub.Origin, msgs []protocol.Outgoing) ([]protocol.Published, error) {
 	return f(ctx, by, from, msgs)
 }
 
 // takesAll is a hub that publishes whatever comes.
-func takesAll(_ context.Context, _ hub.Publisher, _ string, msgs []protocol.Outgoing) ([]protocol.Published, error) {
+func takesAll(_ context.Context, _ hub.Publisher, _ hub.Origin, msgs []protocol.Outgoing) ([]protocol.Published, error) {
 	out := make([]protocol.Published, len(msgs))
 	for i, m := range msgs {
 		out[i] = protocol.Published{Channel: m.Channel, ID: fmt.Sprint("m", i)}

@@ -28,10 +28,15 @@ type Query struct {
 	Newest bool // the last Limit messages of the part instead of the first
 }
 
+// maxPage is how many bytes of messages a page has, about. A page of at least
+// one message has More set where that cut it short.
+const maxPage = 4 << 20
+
 // Page is what was found.
 type Page struct {
 	Packets []Packet // the oldest first
 	More    bool     // there is more of the part: behind these, or with Newest before them
+	size    int      // bytes of Packets
 
 	// Gap is "" where nothing between Query.After and the newest message is
 	// missing, else why something is or may be.
@@ -180,7 +185,7 @@ func (r *reading) collect(ctx context.Context, page *Page, skip, limit int) erro
 			case skip > 0:
 				skip--
 			case m.Time.Before(r.q.Since):
-			case len(page.Packets) == limit:
+			case len(page.Packets) == limit, page.size > maxPage && !r.q.Newest:
 				page.More = true
 				return nil
 			default:
@@ -194,6 +199,11 @@ func (r *reading) collect(ctx context.Context, page *Page, skip, limit int) erro
 					p.Previous = page.Packets[n-1].Position
 				}
 				page.Packets = append(page.Packets, p)
+				page.size += len(p.Body)
+				for r.q.Newest && page.size > maxPage && len(page.Packets) > 1 {
+					page.size -= len(page.Packets[0].Body)
+					page.Packets, page.More = page.Packets[1:], true
+				}
 			}
 		}
 		if !got {

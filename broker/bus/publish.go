@@ -102,6 +102,13 @@ func (b *Bus) Publish(ctx context.Context, p Packet) (Receipt, error) {
 // PublishAll publishes ps in order and returns when all are stored. The error
 // is a *BatchError.
 func (b *Bus) PublishAll(ctx context.Context, ps []Packet) ([]Receipt, error) {
+	if len(ps) == 1 { // the common case has no need of futures
+		r, err := b.Publish(ctx, ps[0])
+		if err != nil {
+			return nil, &BatchError{0, err}
+		}
+		return []Receipt{r}, nil
+	}
 	type sent struct {
 		shard *shard
 		msg   *nats.Msg

@@ -1,7 +1,5 @@
 package hub
 
-import "github.com/fanfarehq/fanfare/sdk/protocol"
-
 // channel is one channel's subscribers on this node. Its shard's lock guards
 // it; it lives while it has a subscriber.
 //
@@ -9,7 +7,7 @@ import "github.com/fanfarehq/fanfare/sdk/protocol"
 // elements never change: add appends behind all snapshots, and remove copies,
 // but only when a snapshot may be in use and only once for each.
 type channel struct {
-	last   protocol.Position
+	recent recent
 	subs   []Subscriber
 	index  map[Subscriber]int // where in subs
 	shared bool               // a snapshot of subs was handed out since the last copy

@@ -3,6 +3,7 @@ package hub
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"hash/maphash"
 	"log/slog"
 	"sync"
@@ -13,19 +14,33 @@ import (
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
-// Bus carries messages between nodes, this one included.
+// Bus carries messages between nodes, this one included, and keeps them.
 type Bus interface {
-	Publish(ctx context.Context, p bus.Packet) (protocol.Position, error)
+	PublishAll(ctx context.Context, ps []bus.Packet) ([]bus.Receipt, error)
 	Feed(fn func(bus.Packet)) (stop func(), err error)
+	Last(app protocol.AppID, ch protocol.Channel, k bus.Keep) protocol.Position
+	Read(ctx context.Context, q bus.Query) (bus.Page, error)
+	Purge(ctx context.Context, app protocol.AppID, ch protocol.Channel, k bus.Keep) error
 }
 
-// Publisher is who publishes: it says what it may do.
-type Publisher interface {
+// Reader is who subscribes or reads the past: it says what it may do.
+type Reader interface {
 	AppID() protocol.AppID
-	UserID() string // "" unless a client with a user's token
 	May(a protocol.Action, ch protocol.Channel) error
+	Keep(ch protocol.Channel) (messages int, age time.Duration) // 0: ephemeral
+}
+
+// Publisher is who publishes.
+type Publisher interface {
+	Reader
 	AllowPublish(n int) error // the app's publish rate
 	MaxData() int             // bytes
+}
+
+// Origin is where messages come from. The zero value is a server.
+type Origin struct {
+	User    string // of a client with a user's token
+	Session string // that wants no echo
 }
 
 // Subscriber is one client's interest in one channel.
@@ -33,15 +48,6 @@ type Subscriber interface {
 	// Deliver takes a frame. It is called by one goroutine at a time, in the
 	// channel's order, and must not block.
 	Deliver(f *Frame)
-}
-
-// Frame is one line for a client, built once and shared by all who get it. It
-// is immutable.
-type Frame struct {
-	Line     []byte            // one JSON object, no line break
-	Type     string            // its type member: protocol.TypeMessage for a message
-	Position protocol.Position // of a message
-	From     string            // the session that published and wants no echo; else ""
 }
 
 // Options are what a Hub is made of. All are required.
@@ -60,6 +66,7 @@ type Hub struct {
 	stop   func()
 	seed   maphash.Seed
 	shards [64]shard
+	reads  flights
 }
 
 type shard struct {
@@ -74,7 +81,7 @@ type key struct {
 
 // New starts a hub that delivers what o.Bus brings.
 func New(o Options) (*Hub, error) {
-	h := &Hub{bus: o.Bus, stats: o.Stats, log: o.Log, seed: maphash.MakeSeed()}
+	h := &Hub{bus: o.Bus, stats: o.Stats, log: o.Log, seed: maphash.MakeSeed(), reads: newFlights()}
 	for i := range h.shards {
 		h.shards[i].channels = map[key]*channel{}
 	}
@@ -93,10 +100,11 @@ func (h *Hub) shard(k key) *shard {
 	return &h.shards[maphash.Comparable(h.seed, k)%uint64(len(h.shards))]
 }
 
-// Subscribe registers s. From now on every message of the channel is
-// delivered to it; the position is that of the last one before.
-func (h *Hub) Subscribe(app protocol.AppID, ch protocol.Channel, s Subscriber) protocol.Position {
-	k := key{app, ch}
+// Subscribe registers s for a channel that by may subscribe to. From now on
+// every message of the channel is delivered to it. The position is that of the
+// last message before, or later: s leaves out what is delivered up to it.
+func (h *Hub) Subscribe(by Reader, ch protocol.Channel, s Subscriber) protocol.Position {
+	k, keep := key{by.AppID(), ch}, keepOf(by, ch)
 	sh := h.shard(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -108,7 +116,16 @@ func (h *Hub) Subscribe(app protocol.AppID, ch protocol.Channel, s Subscriber) p
 	if c.add(s) {
 		h.stats.Subscribed(1)
 	}
-	return c.last
+	last := h.bus.Last(k.app, ch, keep)
+	if len(c.index) == 1 {
+		c.recent.begin(last)
+	}
+	return last
+}
+
+func keepOf(by Reader, ch protocol.Channel) bus.Keep {
+	messages, age := by.Keep(ch)
+	return bus.Keep{Messages: messages, Age: age}
 }
 
 // Unsubscribe takes s away. A delivery that has begun may still reach it.
@@ -148,17 +165,11 @@ func (h *Hub) fanOut(p bus.Packet) {
 		sh.mu.Unlock()
 		return
 	}
-	c.last = p.Position
 	subs := c.snapshot()
+	f := newFrame(&p)
+	c.recent.add(f)
 	sh.mu.Unlock()
 
-	line := make([]byte, 0, len(p.Body)+96)
-	f := &Frame{
-		Line:     protocol.AppendFrame(line, p.Body, p.Position, p.Previous),
-		Type:     protocol.TypeMessage,
-		Position: p.Position,
-		From:     p.From,
-	}
 	for _, s := range subs {
 		s.Deliver(f)
 	}
@@ -166,39 +177,63 @@ func (h *Hub) fanOut(p bus.Packet) {
 }
 
 // Publish checks all of msgs against what by may do and then publishes them
-// in order. from is the session that wants no echo, or "". The error is a
-// *protocol.Error whose Index says which message is wrong; nothing is
+// in order. The error is a *protocol.Error whose Index says which message is wrong; nothing is
 // published then.
-func (h *Hub) Publish(ctx context.Context, by Publisher, from string, msgs []protocol.Outgoing) ([]protocol.Published, error) {
+func (h *Hub) Publish(ctx context.Context, by Publisher, from Origin, msgs []protocol.Outgoing) ([]protocol.Published, error) {
 	packets := make([]bus.Packet, len(msgs))
 	out := make([]protocol.Published, len(msgs))
 	now := time.Now().UnixMilli()
 	for i := range msgs {
-		m, err := prepare(by, &msgs[i], now)
+		m, err := prepare(by, from.User, &msgs[i], now)
 		if err != nil {
 			return nil, protocol.AsError(err).On(msgs[i].Channel).At(i)
 		}
 		body := m.AppendBody(make([]byte, 0, len(m.Data)+len(m.Channel)+len(m.ID)+96))
-		packets[i] = bus.Packet{App: by.AppID(), Channel: m.Channel, Body: body, From: from}
+		packets[i] = bus.Packet{
+			App: by.AppID(), Channel: m.Channel, Body: body, From: from.Session,
+			Keep: keepOf(by, m.Channel), ID: m.ID, After: msgs[i].IfPosition,
+		}
 		out[i] = protocol.Published{Channel: m.Channel, ID: m.ID}
 	}
 	if err := by.AllowPublish(len(msgs)); err != nil {
 		return nil, err
 	}
-	for i, p := range packets {
-		pos, err := h.bus.Publish(ctx, p)
-		if err != nil {
-			h.log.Error("publish failed", "app", p.App, "channel", p.Channel, "err", err)
-			return nil, protocol.NewError(protocol.CodeUnavailable).On(p.Channel).At(i).After(time.Second)
-		}
-		out[i].Position = pos
+	receipts, err := h.bus.PublishAll(ctx, packets)
+	if err != nil {
+		return nil, h.failed(packets, err)
+	}
+	for i, r := range receipts {
+		out[i].Position, out[i].Duplicate = r.Position, r.Duplicate
 	}
 	h.stats.Published(len(msgs))
 	return out, nil
 }
 
+// failed is what a publisher is told when the bus did not take its messages.
+func (h *Hub) failed(packets []bus.Packet, err error) *protocol.Error {
+	i := 0
+	if b, ok := errors.AsType[*bus.BatchError](err); ok {
+		i = b.Index
+	}
+	p := packets[i]
+	var e *protocol.Error
+	if at, ok := errors.AsType[*bus.PositionError](err); ok {
+		e = protocol.NewError(protocol.CodePositionConflict)
+		e.Position = &at.Actual
+	} else if own, ok := errors.AsType[*protocol.Error](err); ok {
+		e = own
+	} else {
+		h.log.Error("publish failed", "app", p.App, "channel", p.Channel, "err", err)
+		e = protocol.NewError(protocol.CodeUnavailable).After(time.Second)
+		if errors.Is(err, bus.ErrDiskFull) {
+			e = protocol.NewError(protocol.CodeDiskFull)
+		}
+	}
+	return e.On(p.Channel).At(i)
+}
+
 // prepare checks one message and fills in what the server adds.
-func prepare(by Publisher, o *protocol.Outgoing, now int64) (protocol.Message, error) {
+func prepare(by Publisher, user string, o *protocol.Outgoing, now int64) (protocol.Message, error) {
 	var m protocol.Message
 	ch, err := protocol.ParseChannel(string(o.Channel))
 	if err != nil {
@@ -221,5 +256,5 @@ func prepare(by Publisher, o *protocol.Outgoing, now int64) (protocol.Message, e
 	if id == "" {
 		id = rand.Text()
 	}
-	return protocol.Message{Channel: ch, ID: id, Time: now, Event: o.Event, User: by.UserID(), Data: data}, nil
+	return protocol.Message{Channel: ch, ID: id, Time: now, Event: o.Event, User: user, Data: data}, nil
 }

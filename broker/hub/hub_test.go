@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fanfarehq/fanfare/broker/bus"
 	"github.com/fanfarehq/fanfare/broker/stats"
@@ -24,12 +25,20 @@ type loop struct {
 	fail error
 }
 
-func (l *loop) Publish(_ context.Context, p bus.Packet) (protocol.Position, error) {
+func (l *loop) PublishAll(_ context.Context, ps []bus.Packet) ([]bus.Receipt, error) {
 	if l.fail != nil {
-		return "", l.fail
+		return nil, l.fail
 	}
-	l.in <- p
-	return "", nil
+	for _, p := range ps {
+		l.in <- p
+	}
+	return make([]bus.Receipt, len(ps)), nil
+}
+
+func (l *loop) Last(protocol.AppID, protocol.Channel, bus.Keep) protocol.Position { return "" }
+func (l *loop) Read(context.Context, bus.Query) (bus.Page, error)                 { return bus.Page{}, l.fail }
+func (l *loop) Purge(context.Context, protocol.AppID, protocol.Channel, bus.Keep) error {
+	return l.fail
 }
 
 func (l *loop) Feed(fn func(bus.Packet)) (func(), error) {
@@ -52,6 +61,9 @@ type anyone struct {
 func (a anyone) AppID() protocol.AppID { return a.app }
 func (a anyone) UserID() string        { return "" }
 func (a anyone) MaxData() int          { return 100 }
+func (a anyone) Keep(protocol.Channel) (int, time.Duration) {
+	return 0, 0
+}
 func (a anyone) AllowPublish(int) error {
 	return a.rate
 }
@@ -118,13 +130,13 @@ func TestEverybodySeesAllInOneOrder(t *testing.T) {
 	readers := make([]*reader, subscribers)
 	for i := range readers {
 		readers[i] = newReader()
-		h.Subscribe("app", "room", readers[i])
+		h.Subscribe(anyone{app: "app"}, "room", readers[i])
 	}
 	var wg sync.WaitGroup
 	for p := range publishers {
 		wg.Go(func() {
 			for m := range messages {
-				if _, err := h.Publish(t.Context(), anyone{app: "app"}, "", []protocol.Outgoing{out("room", fmt.Sprintf("[%d,%d]", p, m))}); err != nil {
+				if _, err := h.Publish(t.Context(), anyone{app: "app"}, Origin{}, []protocol.Outgoing{out("room", fmt.Sprintf("[%d,%d]", p, m))}); err != nil {
 					t.Error(err)
 				}
 			}
@@ -133,7 +145,7 @@ func TestEverybodySeesAllInOneOrder(t *testing.T) {
 	wg.Go(func() { // others come and go meanwhile
 		for range 500 {
 			r := newReader()
-			h.Subscribe("app", "room", r)
+			h.Subscribe(anyone{app: "app"}, "room", r)
 			h.Unsubscribe("app", "room", r)
 		}
 	})
@@ -160,12 +172,12 @@ func TestEverybodySeesAllInOneOrder(t *testing.T) {
 func TestOtherAppsAndChannelsSeeNothing(t *testing.T) {
 	h, _ := start(t)
 	mine, other := newReader(), newReader()
-	h.Subscribe("app1", "room", mine)
-	h.Subscribe("app2", "room", other)
-	h.Subscribe("app1", "room2", other)
-	h.Subscribe("app1", "*", other)
-	h.Subscribe("app1", ">", other)
-	if _, err := h.Publish(t.Context(), anyone{app: "app1"}, "", []protocol.Outgoing{out("room", "1")}); err != nil {
+	h.Subscribe(anyone{app: "app1"}, "room", mine)
+	h.Subscribe(anyone{app: "app2"}, "room", other)
+	h.Subscribe(anyone{app: "app1"}, "room2", other)
+	h.Subscribe(anyone{app: "app1"}, "*", other)
+	h.Subscribe(anyone{app: "app1"}, ">", other)
+	if _, err := h.Publish(t.Context(), anyone{app: "app1"}, Origin{}, []protocol.Outgoing{out("room", "1")}); err != nil {
 		t.Fatal(err)
 	}
 	mine.wait(1)
@@ -177,7 +189,7 @@ func TestOtherAppsAndChannelsSeeNothing(t *testing.T) {
 func TestPublishChecksAllBeforeAny(t *testing.T) {
 	h, _ := start(t)
 	r := newReader()
-	h.Subscribe("app", "good", r)
+	h.Subscribe(anyone{app: "app"}, "good", r)
 	for _, c := range []struct {
 		name string
 		by   anyone
@@ -195,7 +207,7 @@ func TestPublishChecksAllBeforeAny(t *testing.T) {
 		{"event", anyone{app: "app"}, protocol.Outgoing{Channel: "good", Data: json.RawMessage("1"), Event: "a\tb"}, protocol.CodeEventInvalid},
 		{"rate", anyone{app: "app", rate: protocol.NewError(protocol.CodePublishRate)}, out("good", "1"), protocol.CodePublishRate},
 	} {
-		_, err := h.Publish(t.Context(), c.by, "", []protocol.Outgoing{out("good", "1"), c.bad})
+		_, err := h.Publish(t.Context(), c.by, Origin{}, []protocol.Outgoing{out("good", "1"), c.bad})
 		e, ok := errors.AsType[*protocol.Error](err)
 		if !ok || e.Code != c.code {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.code)
@@ -205,7 +217,7 @@ func TestPublishChecksAllBeforeAny(t *testing.T) {
 			t.Errorf("%s: index %d, want 1", c.name, e.Index)
 		}
 	}
-	if _, err := h.Publish(t.Context(), anyone{app: "app"}, "", []protocol.Outgoing{out("good", "2")}); err != nil {
+	if _, err := h.Publish(t.Context(), anyone{app: "app"}, Origin{}, []protocol.Outgoing{out("good", "2")}); err != nil {
 		t.Fatal(err)
 	}
 	if got := r.wait(1); len(got) != 1 || got[0] != "2" {
@@ -216,7 +228,7 @@ func TestPublishChecksAllBeforeAny(t *testing.T) {
 func TestPublishTellsThatTheBusFailed(t *testing.T) {
 	h, l := start(t)
 	l.fail = errors.New("secret detail")
-	_, err := h.Publish(t.Context(), anyone{app: "app"}, "", []protocol.Outgoing{out("a", "1")})
+	_, err := h.Publish(t.Context(), anyone{app: "app"}, Origin{}, []protocol.Outgoing{out("a", "1")})
 	if e := protocol.AsError(err); e.Code != protocol.CodeUnavailable || e.RetryAfter == 0 || strings.Contains(err.Error(), "secret") {
 		t.Fatalf("got %v", err)
 	}
@@ -275,7 +287,7 @@ func BenchmarkFanOut(b *testing.B) {
 		b.Run(fmt.Sprintf("subscribers=%d", n), func(b *testing.B) {
 			h, _ := start(b)
 			for range n {
-				h.Subscribe("app", "room", &counter{})
+				h.Subscribe(anyone{app: "app"}, "room", &counter{})
 			}
 			m := protocol.Message{Channel: "room", ID: "id", Time: 1, Data: json.RawMessage(`{"n":1}`)}
 			p := bus.Packet{App: "app", Channel: "room", Body: m.AppendBody(nil)}

@@ -119,7 +119,7 @@ func (s *Session) do(ctx context.Context, c protocol.Command) {
 	case protocol.TypeHello:
 		err = protocol.NewError(protocol.CodeHelloRepeated)
 	case protocol.TypeSubscribe:
-		err = s.subscribe(c, c.Ref != 0)
+		err = s.subscribe(ctx, c, c.Ref != 0)
 	case protocol.TypeUnsubscribe:
 		err = s.unsubscribe(c)
 	case protocol.TypePublish:
@@ -133,42 +133,6 @@ func (s *Session) do(ctx context.Context, c protocol.Command) {
 	if err != nil {
 		s.refuse(c, err)
 	}
-}
-
-// subscribe begins a subscription; tell says whether success is told.
-func (s *Session) subscribe(c protocol.Command, tell bool) error {
-	ch := c.Channel
-	if s.subs[ch] != nil {
-		return protocol.NewError(protocol.CodeAlreadySubscribed)
-	}
-	if err := s.who.May(protocol.Subscribe, ch); err != nil {
-		return err
-	}
-	if c.Since != "" {
-		if _, _, err := c.Since.Parse(); err != nil {
-			return err
-		}
-	}
-	if most := s.who.Limits().ChannelsPerConnection; len(s.subs) >= most {
-		return protocol.Errorf(protocol.CodeChannelLimit, "The connection has %d channels; this app's channels_per_connection limit is %d.", len(s.subs), most)
-	}
-	if err := s.meter.AllowSubscribe(); err != nil {
-		return err
-	}
-	sub := &subscription{out: s.out, session: s.id}
-	s.subs[ch] = sub
-	position := s.set.o.Hub.Subscribe(s.who.App, ch, sub)
-	answer := protocol.Reply{Type: protocol.TypeSubscribed, Ref: c.Ref, Channel: ch, Position: &position}
-	if c.Since != "" {
-		recovered := c.Since == position // ephemeral channels have no past to send
-		answer.Recovered = &recovered
-	}
-	if tell {
-		sub.start(encode(answer))
-	} else {
-		sub.start(nil)
-	}
-	return nil
 }
 
 func (s *Session) unsubscribe(c protocol.Command) error {
@@ -191,16 +155,16 @@ func (s *Session) drop(ch protocol.Channel, sub *subscription, answer *hub.Frame
 }
 
 func (s *Session) publish(ctx context.Context, c protocol.Command) error {
-	from := ""
+	from := hub.Origin{User: s.who.UserID()}
 	if !s.who.Echo(c.Channel) {
-		from = s.id
+		from.Session = s.id
 	}
-	done, err := s.set.o.Hub.Publish(ctx, s.who, from, []protocol.Outgoing{{Channel: c.Channel, Data: c.Data, Event: c.Event, ID: c.ID}})
+	done, err := s.set.o.Hub.Publish(ctx, s.who, from, []protocol.Outgoing{{Channel: c.Channel, Data: c.Data, Event: c.Event, ID: c.ID, IfPosition: c.IfPosition}})
 	if err != nil {
 		return err
 	}
 	if c.Ref != 0 {
-		s.reply(protocol.Reply{Type: protocol.TypePublished, Ref: c.Ref, Channel: c.Channel, ID: done[0].ID, Position: &done[0].Position})
+		s.reply(protocol.Reply{Type: protocol.TypePublished, Ref: c.Ref, Channel: c.Channel, ID: done[0].ID, Position: &done[0].Position, Duplicate: done[0].Duplicate})
 	}
 	return nil
 }

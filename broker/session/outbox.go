@@ -1,6 +1,8 @@
 package session
 
 import (
+	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -27,6 +29,7 @@ type outbox struct {
 	frames []*hub.Frame
 	size   int
 	ending *protocol.Error
+	room   chan struct{} // closed when the queue is emptied; nil when nobody waits
 }
 
 func newOutbox(maxBytes int, cut func()) *outbox {
@@ -48,6 +51,7 @@ func (o *outbox) pushLocked(f *hub.Frame) {
 	if o.size > 0 && o.size+len(f.Line)+frameOverhead > o.max {
 		o.frames, o.size = nil, 0
 		o.ending = protocol.NewError(protocol.CodeSlowClient)
+		o.roomLocked()
 		time.AfterFunc(slowGrace, o.cut)
 	} else {
 		o.frames = append(o.frames, f)
@@ -62,9 +66,17 @@ func (o *outbox) end(e *protocol.Error) {
 	o.mu.Lock()
 	if o.ending == nil {
 		o.ending = e
+		o.roomLocked()
 		o.signal()
 	}
 	o.mu.Unlock()
+}
+
+func (o *outbox) roomLocked() {
+	if o.room != nil {
+		close(o.room)
+		o.room = nil
+	}
 }
 
 func (o *outbox) signal() {
@@ -82,24 +94,64 @@ func (o *outbox) take(buf []*hub.Frame) ([]*hub.Frame, *protocol.Error) {
 	frames := o.frames
 	clear(buf)
 	o.frames, o.size = buf[:0], 0
+	o.roomLocked()
 	return frames, o.ending
 }
 
-// subscription is a session's interest in one channel. It goes from starting
-// (messages wait for the answer to go out first) to live to gone. The outbox's
-// lock guards its state.
+// wait returns when the queue is half empty, so that a replay never fills it.
+func (o *outbox) wait(ctx context.Context) error {
+	for {
+		o.mu.Lock()
+		room := o.size <= o.max/2
+		ended := o.ending != nil
+		if !room && !ended && o.room == nil {
+			o.room = make(chan struct{})
+		}
+		ch := o.room
+		o.mu.Unlock()
+		if ended {
+			return errEnding
+		}
+		if room {
+			return nil
+		}
+		select {
+		case <-ch:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+var errEnding = errors.New("session: the connection is ending")
+
+// subscription is a session's interest in one channel. While its past is being
+// sent it holds back what comes live, a bounded number of bytes of it: past
+// that it remembers only that there is more to read. Then it is live, and in
+// the end gone. The outbox's lock guards its state.
+//
+// epoch and seq are the client's position: nothing at or before it goes out,
+// so that nothing goes out twice.
 type subscription struct {
 	out     *outbox
 	session string
-	waiting []*hub.Frame
+
 	state   int
+	epoch   string
+	seq     uint64
+	waiting []*hub.Frame
+	held    int  // bytes of waiting
+	missed  bool // some that came live was not held
 }
 
 const (
-	starting = iota
+	catching = iota
 	live
 	gone
 )
+
+// maxHeld is what a subscription holds back while it catches up.
+const maxHeld = 256 << 10
 
 // Deliver queues f for the client.
 func (s *subscription) Deliver(f *hub.Frame) {
@@ -109,24 +161,76 @@ func (s *subscription) Deliver(f *hub.Frame) {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
 	switch s.state {
-	case starting:
+	case catching:
+		if s.missed = s.missed || s.held+len(f.Line) > maxHeld; s.missed {
+			s.waiting, s.held = nil, 0
+			return
+		}
 		s.waiting = append(s.waiting, f)
+		s.held += len(f.Line)
 	case live:
-		s.out.pushLocked(f)
+		s.passLocked(f)
 	}
 }
 
-// start sends answer, if any, and then what came meanwhile and all that follows.
-func (s *subscription) start(answer *hub.Frame) {
+// passLocked queues f unless the client has had it.
+func (s *subscription) passLocked(f *hub.Frame) {
+	if f.Epoch != "" {
+		if f.Epoch == s.epoch && f.Seq <= s.seq {
+			return
+		}
+		s.epoch, s.seq = f.Epoch, f.Seq
+	}
+	s.out.pushLocked(f)
+}
+
+// begin sends answer, if any, for a client at position p.
+func (s *subscription) begin(answer *hub.Frame, p protocol.Position) {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
+	s.setLocked(p)
 	if answer != nil {
 		s.out.pushLocked(answer)
 	}
-	for _, f := range s.waiting {
-		s.out.pushLocked(f)
+}
+
+func (s *subscription) setLocked(p protocol.Position) {
+	s.epoch, s.seq = "", 0
+	if p != "" {
+		s.epoch, s.seq, _ = p.Parse() // ours, or checked when it came
 	}
-	s.waiting, s.state = nil, live
+}
+
+// past sends what the client missed.
+func (s *subscription) past(frames []*hub.Frame) {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	for _, f := range frames {
+		s.passLocked(f)
+	}
+}
+
+// join goes live with what was held back, unless not all of it was held: then
+// there is more to read from position on.
+func (s *subscription) join() bool {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	if s.missed && s.epoch != "" {
+		s.missed = false
+		return false
+	}
+	for _, f := range s.waiting {
+		s.passLocked(f)
+	}
+	s.waiting, s.held, s.state = nil, 0, live
+	return true
+}
+
+// position is where the client is.
+func (s *subscription) position() protocol.Position {
+	s.out.mu.Lock()
+	defer s.out.mu.Unlock()
+	return protocol.NewPosition(s.epoch, s.seq)
 }
 
 // stop lets nothing more through; answer, if any, is the last word.

@@ -57,6 +57,7 @@ type Session struct {
 	release func()
 	subs    map[protocol.Channel]*subscription
 	wrong   int
+	resume  *Resume
 	expiry  *time.Timer
 }
 
@@ -71,32 +72,53 @@ func (set *Set) Serve(ctx context.Context, sock Socket, origin string) {
 	s.run(ctx, cancel, func() error { return s.hello(ctx, hello) })
 }
 
+// Stream is what a client that cannot send commands listens to.
+type Stream struct {
+	Channels []protocol.Channel
+	Resume   *Resume          // where it was before, if it was
+	Rewind   *protocol.Rewind // what it wants of the past otherwise
+}
+
+// Resume is a position in all channels of a stream at once. Channels that are
+// stored together share an epoch, so one sequence speaks for all of them.
+type Resume struct {
+	Seqs map[string]uint64 // by epoch
+	At   time.Time         // when the client certainly had everything
+}
+
+// TypeLive is the type of the frame, without a line, that tells a socket that
+// all of a Stream's past has been sent. It is not for the client.
+const TypeLive = "live"
+
 // ServeAs runs a session of somebody who is known already and subscribes it to
-// channels. What is wrong is returned before anything was written.
-func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal, channels []protocol.Channel) error {
+// a stream's channels. What is wrong is returned before anything was written.
+func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal, stream Stream) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	s := set.session(sock, "", cancel)
-	for _, ch := range channels {
+	for _, ch := range stream.Channels {
 		if err := who.May(protocol.Subscribe, ch); err != nil {
 			return protocol.AsError(err).On(ch)
 		}
 	}
-	if most := who.Limits().ChannelsPerConnection; len(channels) > most {
-		return protocol.Errorf(protocol.CodeChannelLimit, "The stream asks for %d channels; this app's channels_per_connection limit is %d.", len(channels), most)
+	if most := who.Limits().ChannelsPerConnection; len(stream.Channels) > most {
+		return protocol.Errorf(protocol.CodeChannelLimit, "The stream asks for %d channels; this app's channels_per_connection limit is %d.", len(stream.Channels), most)
 	}
 	if err := s.authorise(who); err != nil {
 		return err
 	}
+	s.resume = stream.Resume
 	s.run(ctx, cancel, func() error {
 		s.reply(s.welcome(0))
-		for _, ch := range channels {
-			if s.subs[ch] == nil {
-				if err := s.subscribe(protocol.Command{Channel: ch}, true); err != nil {
-					return protocol.AsError(err).On(ch)
-				}
+		for _, ch := range stream.Channels {
+			if s.subs[ch] != nil {
+				continue
+			}
+			if err := s.subscribe(ctx, protocol.Command{Channel: ch, Rewind: stream.Rewind}, true); err != nil {
+				return protocol.AsError(err).On(ch)
 			}
 		}
+		s.out.push(&hub.Frame{Type: TypeLive})
 		return nil
 	})
 	return nil
@@ -176,6 +198,11 @@ func (s *Session) read(ctx context.Context) error {
 	}
 	s.heard.Store(time.Now().UnixNano())
 	for line := range protocol.Lines(frame) {
+		// Who sends commands faster than it reads the answers is not read from
+		// meanwhile.
+		if err := s.out.wait(ctx); err != nil {
+			return err
+		}
 		c, err := protocol.DecodeCommand(line)
 		if err != nil {
 			if s.wrong++; s.wrong >= maxWrong {
@@ -207,7 +234,7 @@ func (s *Session) write(ctx context.Context) *protocol.Error {
 				s.End(protocol.NewError(protocol.CodePingTimeout))
 				continue
 			}
-			s.reply(protocol.Reply{Type: protocol.TypePing})
+			s.reply(protocol.Reply{Type: protocol.TypePing, Time: time.Now().UnixMilli()})
 		case <-s.out.wake:
 			frames, end := s.out.take(buf)
 			if end != nil {
@@ -257,5 +284,10 @@ func encode(r protocol.Reply) *hub.Frame {
 	if err != nil { // a Reply has nothing that cannot be encoded
 		line = []byte(`{"type":"error","code":"internal"}`)
 	}
-	return &hub.Frame{Line: line, Type: r.Type}
+	f := &hub.Frame{Line: line, Type: r.Type, Channel: r.Channel}
+	if r.Position != nil && *r.Position != "" {
+		f.Position = *r.Position
+		f.Epoch, f.Seq, _ = r.Position.Parse() // ours
+	}
+	return f
 }

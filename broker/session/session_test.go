@@ -88,9 +88,17 @@ func startNode(t *testing.T, tenants *tenant.Tenants, secret string) *node {
 // loop is a bus of one node without a message server.
 type loop struct{ in chan bus.Packet }
 
-func (l *loop) Publish(_ context.Context, p bus.Packet) (protocol.Position, error) {
-	l.in <- p
-	return "", nil
+func (l *loop) PublishAll(_ context.Context, ps []bus.Packet) ([]bus.Receipt, error) {
+	for _, p := range ps {
+		l.in <- p
+	}
+	return make([]bus.Receipt, len(ps)), nil
+}
+
+func (l *loop) Last(protocol.AppID, protocol.Channel, bus.Keep) protocol.Position { return "" }
+func (l *loop) Read(context.Context, bus.Query) (bus.Page, error)                 { return bus.Page{}, nil }
+func (l *loop) Purge(context.Context, protocol.AppID, protocol.Channel, bus.Keep) error {
+	return nil
 }
 
 func (l *loop) Feed(fn func(bus.Packet)) (func(), error) {
@@ -117,7 +125,7 @@ func (n *node) publish(ch, data string) {
 	if err != nil {
 		n.t.Fatal(err)
 	}
-	if _, err := n.hub.Publish(n.t.Context(), server{who.App}, "", []protocol.Outgoing{{Channel: protocol.Channel(ch), Data: json.RawMessage(data)}}); err != nil {
+	if _, err := n.hub.Publish(n.t.Context(), server{who.App}, hub.Origin{}, []protocol.Outgoing{{Channel: protocol.Channel(ch), Data: json.RawMessage(data)}}); err != nil {
 		n.t.Fatal(err)
 	}
 }
@@ -130,6 +138,7 @@ func (s server) AppID() protocol.AppID                       { return s.app }
 func (s server) UserID() string                              { return "" }
 func (s server) May(protocol.Action, protocol.Channel) error { return nil }
 func (s server) AllowPublish(int) error                      { return nil }
+func (s server) Keep(protocol.Channel) (int, time.Duration)  { return 0, 0 }
 func (s server) MaxData() int                                { return 1 << 16 }
 
 // wire is a client at the other end of channels instead of a network.
@@ -178,6 +187,9 @@ func (w *wire) Write(ctx context.Context, frames []*hub.Frame) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for _, f := range frames {
+		if f.Type == session.TypeLive {
+			continue
+		}
 		var r protocol.Reply
 		if err := json.Unmarshal(f.Line, &r); err != nil {
 			return err
@@ -272,7 +284,7 @@ func TestStreamIsKeptAwake(t *testing.T) {
 		w.pongs = false
 		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
 		defer cancel()
-		if err := n.set().ServeAs(ctx, w, who, []protocol.Channel{"a", "b", "a"}); err != nil {
+		if err := n.set().ServeAs(ctx, w, who, session.Stream{Channels: []protocol.Channel{"a", "b", "a"}}); err != nil {
 			t.Fatal(err)
 		}
 		got, at := w.heard()

@@ -15,9 +15,11 @@ import (
 
 // Hub is where channels are.
 type Hub interface {
-	Subscribe(app protocol.AppID, ch protocol.Channel, s hub.Subscriber) protocol.Position
+	Subscribe(by hub.Reader, ch protocol.Channel, s hub.Subscriber) protocol.Position
 	Unsubscribe(app protocol.AppID, ch protocol.Channel, s hub.Subscriber)
-	Publish(ctx context.Context, by hub.Publisher, from string, msgs []protocol.Outgoing) ([]protocol.Published, error)
+	Since(ctx context.Context, by hub.Reader, ch protocol.Channel, since, until protocol.Position, at time.Time) (hub.Replay, error)
+	Newest(ctx context.Context, by hub.Reader, ch protocol.Channel, until protocol.Position, count int, since time.Time) (hub.Replay, error)
+	Publish(ctx context.Context, by hub.Publisher, from hub.Origin, msgs []protocol.Outgoing) ([]protocol.Published, error)
 }
 
 // Authenticator knows who holds a credential. origin is the page's, or "".

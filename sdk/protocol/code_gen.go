@@ -160,7 +160,7 @@ func (c Code) Info() (Info, bool) {
 	case CodePositionConflict:
 		return Info{Status: 409, Close: 0, Message: "The channel is not at the position that the publish asks for.", Remedy: "Read what came since (the error tells the channel's position), and publish again from there."}, true
 	case CodeRewindInvalid:
-		return Info{Status: 400, Close: 0, Message: "The rewind is not valid.", Remedy: "Send {\"count\":1 to 1000} or {\"seconds\":1 to 2592000}."}, true
+		return Info{Status: 400, Close: 0, Message: "The rewind is not valid.", Remedy: "Send {\"count\":1 to 100} or {\"seconds\":1 to 2592000}."}, true
 	case CodeUserMissing:
 		return Info{Status: 403, Close: 0, Message: "Presence needs to know who the client is.", Remedy: "Connect with a token that has a sub."}, true
 	case CodePresenceOff:

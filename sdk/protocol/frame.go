@@ -52,18 +52,20 @@ type Command struct {
 	ID      string          `json:"id,omitempty"`      // publish
 	Event   string          `json:"event,omitempty"`   // publish
 	Data    json.RawMessage `json:"data,omitempty"`    // publish
+
+	IfPosition *Position `json:"if_position,omitempty"` // publish
 }
 
 // Rewind asks for the newest part of a channel's past at the first subscribe:
 // the last Count messages, or those of the last Seconds.
 type Rewind struct {
-	Count   int `json:"count,omitempty"`   // 1 to 1000
+	Count   int `json:"count,omitempty"`   // 1 to 100
 	Seconds int `json:"seconds,omitempty"` // 1 to 2,592,000
 }
 
 // Check returns an *Error unless exactly one member is set, and in range.
 func (r *Rewind) Check() error {
-	if (r.Count == 0) == (r.Seconds == 0) || r.Count < 0 || r.Count > 1000 || r.Seconds < 0 || r.Seconds > 2_592_000 {
+	if (r.Count == 0) == (r.Seconds == 0) || r.Count < 0 || r.Count > 100 || r.Seconds < 0 || r.Seconds > 2_592_000 {
 		return NewError(CodeRewindInvalid)
 	}
 	return nil
@@ -158,7 +160,7 @@ type Reply struct {
 
 // ErrorReply is e as a frame of type error, or of type close where closing.
 func ErrorReply(e *Error, ref int64, closing bool) Reply {
-	r := Reply{Type: TypeError, Ref: ref, Channel: e.Channel, Code: e.Code, Message: e.Message, Remedy: e.Remedy, RetryAfter: e.RetryAfter.Milliseconds()}
+	r := Reply{Position: e.Position, Type: TypeError, Ref: ref, Channel: e.Channel, Code: e.Code, Message: e.Message, Remedy: e.Remedy, RetryAfter: e.RetryAfter.Milliseconds()}
 	if closing {
 		r.Type, r.Close = TypeClose, e.CloseCode()
 	}

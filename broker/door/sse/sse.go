@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -47,7 +48,7 @@ func Handler(sessions *session.Set, auth Authenticator) http.Handler {
 			api.WriteError(w, protocol.NewError(protocol.CodeMethodNotAllowed))
 			return
 		}
-		channels, err := parse(r)
+		what, err := parse(r)
 		if err != nil {
 			api.WriteError(w, err)
 			return
@@ -58,29 +59,65 @@ func Handler(sessions *session.Set, auth Authenticator) http.Handler {
 			return
 		}
 		s := &stream{w: w, rc: http.NewResponseController(w)}
-		if err := sessions.ServeAs(r.Context(), s, who, channels); err != nil {
+		if what.Resume != nil {
+			s.id.hold = lastEventID(r)
+		}
+		if err := sessions.ServeAs(r.Context(), s, who, what); err != nil {
 			api.WriteError(w, err)
 		}
 	})
 }
 
-func parse(r *http.Request) ([]protocol.Channel, error) {
+func parse(r *http.Request) (session.Stream, error) {
+	var what session.Stream
 	names := r.URL.Query()["channel"]
 	switch {
 	case len(names) == 0:
-		return nil, protocol.Errorf(protocol.CodeBadRequest, "The address names no channel: add ?channel=….")
+		return what, protocol.Errorf(protocol.CodeBadRequest, "The address names no channel: add ?channel=….")
 	case len(names) > maxChannels:
-		return nil, protocol.Errorf(protocol.CodeChannelLimit, "The address names %d channels; a stream has at most %d.", len(names), maxChannels)
+		return what, protocol.Errorf(protocol.CodeChannelLimit, "The address names %d channels; a stream has at most %d.", len(names), maxChannels)
 	}
-	channels := make([]protocol.Channel, len(names))
+	what.Channels = make([]protocol.Channel, len(names))
 	for i, name := range names {
 		ch, err := protocol.ParseChannel(name)
 		if err != nil {
-			return nil, err
+			return what, err
 		}
-		channels[i] = ch
+		what.Channels[i] = ch
 	}
-	return channels, nil
+	var err error
+	if id := lastEventID(r); id != "" {
+		if what.Resume, err = parseID(id); err != nil {
+			return what, err
+		}
+	}
+	if rewind := r.URL.Query().Get("rewind"); rewind != "" {
+		what.Rewind, err = parseRewind(rewind)
+	}
+	return what, err
+}
+
+// lastEventID is where the client was: EventSource sends the header by
+// itself; the query is for the first request of somebody who kept the id.
+func lastEventID(r *http.Request) string {
+	if id := r.Header.Get("Last-Event-ID"); id != "" {
+		return id
+	}
+	return r.URL.Query().Get("last_event_id")
+}
+
+// parseRewind reads 10 (messages) or 60s (seconds).
+func parseRewind(s string) (*protocol.Rewind, error) {
+	seconds, isTime := strings.CutSuffix(s, "s")
+	n, err := strconv.Atoi(seconds)
+	if err != nil {
+		return nil, protocol.Errorf(protocol.CodeRewindInvalid, "The rewind %q is neither a number of messages, as 10, nor of seconds, as 60s.", s)
+	}
+	r := &protocol.Rewind{Count: n}
+	if isTime {
+		r = &protocol.Rewind{Seconds: n}
+	}
+	return r, r.Check()
 }
 
 // authenticate takes the credential from the header, a ticket, a publishable
@@ -117,6 +154,7 @@ type stream struct {
 	rc    *http.ResponseController
 	begun bool
 	buf   bytes.Buffer
+	id    eventID
 }
 
 func (s *stream) Door() string { return "sse" }
@@ -160,22 +198,34 @@ func (s *stream) begin() {
 }
 
 func (s *stream) event(f *hub.Frame) {
+	s.id.see(f)
 	switch f.Type {
+	case session.TypeLive:
+		return
 	case protocol.TypePing:
-		s.buf.WriteString(":\n\n")
+		// An event without data reaches no listener, but its id is kept: it
+		// tells the time up to which the client has had everything.
+		if !s.line("id: ", s.id.String()) {
+			s.buf.WriteString(":\n")
+		}
+		s.buf.WriteByte('\n')
 		return
 	case protocol.TypeMessage:
-		if f.Position != "" {
-			s.buf.WriteString("id: ")
-			s.buf.WriteString(string(f.Position))
-			s.buf.WriteByte('\n')
-		}
+		s.line("id: ", s.id.String())
 	default:
-		s.buf.WriteString("event: ")
-		s.buf.WriteString(f.Type)
-		s.buf.WriteByte('\n')
+		s.line("event: ", f.Type)
 	}
 	s.buf.WriteString("data: ")
 	s.buf.Write(f.Line)
 	s.buf.WriteString("\n\n")
+}
+
+func (s *stream) line(name, value string) bool {
+	if value == "" {
+		return false
+	}
+	s.buf.WriteString(name)
+	s.buf.WriteString(value)
+	s.buf.WriteByte('\n')
+	return true
 }
