@@ -100,7 +100,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	mux.Handle("/v1/sse", sse.Handler(b.sessions, b.tenants))
 	mux.Handle("/", api.New(api.Options{
 		Tenants: b.tenants, Hub: b.hub, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
-		Version: api.Version{Version: c.Version, Commit: c.Commit}, SDK: js.Dist, Dashboard: dashboard.Handler(),
+		Version: api.Version{Version: c.Version, Commit: c.Commit}, Durability: c.Sync, SDK: js.Dist, Dashboard: dashboard.Handler(),
 	}))
 	b.handler = mux
 	return nil
