@@ -163,6 +163,7 @@ type sseClient struct {
 	cancel context.CancelFunc
 	body   io.ReadCloser
 	lines  *bufio.Reader
+	id     string // the last one that came
 }
 
 func openSSE(t *testing.T, s *brokertest.Server, credential, origin string, channels ...string) (listener, *frame) {
@@ -233,6 +234,8 @@ func (c *sseClient) next() frame {
 		switch {
 		case name == "event":
 			event = value
+		case name == "id":
+			c.id = value
 		case name == "data":
 			data = append(data, value)
 		case name == "" && data != nil:
