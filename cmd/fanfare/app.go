@@ -23,18 +23,12 @@ type appCmd struct {
 
 // appInfo is an app as the API shows it; raw is the answer as it came.
 type appInfo struct {
-	ID      string          `json:"id"`
-	Name    string          `json:"name"`
-	Created time.Time       `json:"created"`
-	Limits  map[string]int  `json:"limits"`
-	Rules   []ruleInfo      `json:"rules"`
-	JWKS    json.RawMessage `json:"jwks"`
-}
-
-type ruleInfo struct {
-	Namespace string `json:"namespace"`
-	Publish   *bool  `json:"publish_from_clients,omitempty"`
-	Echo      *bool  `json:"echo,omitempty"`
+	ID      string            `json:"id"`
+	Name    string            `json:"name"`
+	Created time.Time         `json:"created"`
+	Limits  map[string]int    `json:"limits"`
+	Rules   []json.RawMessage `json:"rules"`
+	JWKS    json.RawMessage   `json:"jwks"`
 }
 
 // appPath is the API's address of an app, or of something below it.
@@ -223,7 +217,17 @@ type appUpdateCmd struct {
 // Help is part of kong.HelpProvider.
 func (appUpdateCmd) Help() string {
 	return examples("fanfare app update shop --name store", "fanfare app update shop --publish-per-second 20000",
-		`fanfare app update shop --rules '[{"namespace":"chat","echo":false}]'`, "fanfare app update shop --jwks @jwks.json")
+		`fanfare app update shop --rules '[{"namespace":"chat","history":{"messages":1000,"age":86400}}]'`, "fanfare app update shop --jwks @jwks.json") + `
+
+A rule is for the channels of a namespace, or without one for all; each setting is that of the longest namespace that has it:
+
+    publish_from_clients  clients that are granted it may publish; default true
+    echo                  a publisher gets its own messages too; default true
+    history               what a channel keeps: {"messages":1 to 10000,"age":1 to 2592000 seconds}; default 100 and 300
+    ephemeral             channels keep nothing; default false
+    presence              presence, for those who are granted it; default true
+    occupancy             subscribers are told how many they are; default false
+    webhooks              the app's webhooks are told of messages; default false`
 }
 
 // Run changes the app.
@@ -304,11 +308,7 @@ func (c *console) showApp(ctx context.Context, r *rest, method, path string, bod
 		}
 	}
 	for _, rule := range a.Rules {
-		text, err := json.Marshal(rule)
-		if err != nil {
-			return fmt.Errorf("rule: %w", err)
-		}
-		fields = append(fields, "rule", string(text))
+		fields = append(fields, "rule", string(rule))
 	}
 	if len(a.JWKS) > 0 && string(a.JWKS) != "null" {
 		fields = append(fields, "jwks", fmt.Sprintf("%d bytes (see --json)", len(a.JWKS)))

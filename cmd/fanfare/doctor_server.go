@@ -17,6 +17,8 @@ type reply struct {
 	Version string `json:"version"`
 	Commit  string `json:"commit"`
 
+	Durability string `json:"durability"`
+
 	took   time.Duration
 	offset time.Duration // its clock less ours
 	dated  bool          // it told its time
@@ -149,5 +151,14 @@ func (p *patient) roundTrip(ctx context.Context) (time.Duration, error) {
 // durability says what a crash would cost, which everybody should know before
 // it happens.
 func (p *patient) durability(context.Context) finding {
-	return ok("messages are ephemeral in this version: who is not connected misses them; accounts, apps and keys are on disk before they are confirmed, and survive a power cut")
+	if p.up == nil {
+		return skip("no server answers")
+	}
+	switch p.up.Durability {
+	case "always":
+		return ok("always: a message that was acknowledged is on the disk, and survives a crash and a power cut")
+	case "interval":
+		return ok("interval: a message that was acknowledged survives a crash of the server; a power cut may cost those of the last second (serve --sync always). Accounts, apps and keys survive both")
+	}
+	return skip("the server did not tell how it keeps messages")
 }

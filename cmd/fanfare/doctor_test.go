@@ -59,7 +59,7 @@ func TestDoctorOnAServer(t *testing.T) {
 		t.Errorf("--quiet: %+v", r)
 	}
 	out := s.ok(t, "doctor")
-	if strings.Count(out, "✓ ") < 9 || strings.Contains(out, "✗") || !strings.Contains(out, "ephemeral") {
+	if strings.Count(out, "✓ ") < 9 || strings.Contains(out, "✗") || !strings.Contains(out, "may cost those of the last second") {
 		t.Errorf("doctor says\n%s", out)
 	}
 	if d := diagnose(t, s.shell, "--key", "ffs_"+strings.Repeat("0", 48)); d.of(t, "message").Status != statusFail {
@@ -73,6 +73,15 @@ func TestDoctorOnAServer(t *testing.T) {
 	if r := s.run(t, "doctor", "--quiet"); r.status != 1 || r.out+r.stderr != "" {
 		t.Errorf("--quiet: %+v", r)
 	}
+}
+
+// TestDoctorTellsTheDurability: what serve --sync says is what doctor reads.
+func TestDoctorTellsTheDurability(t *testing.T) {
+	s := serve(t, "--sync", "always")
+	if f := diagnose(t, s.shell).of(t, "durability"); f.Status != statusOK || !strings.HasPrefix(f.Detail, "always: ") {
+		t.Errorf("%+v", f)
+	}
+	shell{}.fails(t, 2, "interval", "serve", "--sync", "never")
 }
 
 func TestDoctorOnAFolder(t *testing.T) {
@@ -123,7 +132,7 @@ func TestDoctorOnAStrangeServer(t *testing.T) {
 	}))
 	t.Cleanup(s.Close)
 	d := diagnose(t, shell{env: []string{"FANFARE_DATA=" + t.TempDir()}}, "--url", s.URL)
-	for check, want := range map[string]string{"server": statusOK, "version": statusWarn, "clock": statusFail, "ready": statusFail, "message": statusSkip} {
+	for check, want := range map[string]string{"server": statusOK, "version": statusWarn, "clock": statusFail, "ready": statusFail, "message": statusSkip, "durability": statusSkip} {
 		if f := d.of(t, check); f.Status != want {
 			t.Errorf("%s is %+v, want %s", check, f, want)
 		}

@@ -70,7 +70,11 @@ func (c *pubCmd) one(ctx context.Context, con *console, r *rest, channel protoco
 	if p.Position != "" {
 		position = " at " + string(p.Position)
 	}
-	_, err := fmt.Fprintf(con.Out, "published %s to %s%s\n", p.ID, escapeControl(string(channel)), position)
+	did := "published"
+	if p.Duplicate {
+		did = "published before, and not again,"
+	}
+	_, err := fmt.Fprintf(con.Out, "%s %s to %s%s\n", did, p.ID, escapeControl(string(channel)), position)
 	return err
 }
 

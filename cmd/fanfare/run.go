@@ -27,6 +27,8 @@ type cli struct {
 	Pub pubCmd `cmd:"" group:"talk" help:"Publish to a channel."`
 	Sub subCmd `cmd:"" group:"talk" help:"Show the messages of channels as they come."`
 
+	History historyCmd `cmd:"" group:"talk" help:"Show the messages that a channel keeps."`
+
 	App   appCmd   `cmd:"" group:"admin" help:"The apps of your account."`
 	Key   keyCmd   `cmd:"" group:"admin" help:"The keys of an app."`
 	Token tokenCmd `cmd:"" group:"admin" help:"Tokens for an app's users."`

@@ -70,16 +70,20 @@ func (c *subCmd) show(con *console, m protocol.Message) error {
 		return err
 	}
 	at := time.UnixMilli(m.Time).Local().Format("15:04:05.000")
-	parts := []string{con.paint(dim, at), con.paint(cyan, escapeControl(string(m.Channel)))}
+	_, err := fmt.Fprintln(con.Out, con.messageLine(at, string(m.Channel), m))
+	return err
+}
+
+// messageLine is a message in one line for people: when, where, what.
+func (c *console) messageLine(at, where string, m protocol.Message) string {
+	parts := []string{c.paint(dim, at), c.paint(cyan, escapeControl(where))}
 	if m.Event != "" {
-		parts = append(parts, con.paint(amber, escapeControl(m.Event)))
+		parts = append(parts, c.paint(amber, escapeControl(m.Event)))
 	}
 	if m.User != "" {
-		parts = append(parts, con.paint(green, "@"+escapeControl(m.User)))
+		parts = append(parts, c.paint(green, "@"+escapeControl(m.User)))
 	}
-	parts = append(parts, escapeControl(string(m.Data)))
-	_, err := fmt.Fprintln(con.Out, strings.Join(parts, "  "))
-	return err
+	return strings.Join(append(parts, escapeControl(string(m.Data))), "  ")
 }
 
 // subscribeFailure keeps what the server said, and puts the rest into words.
