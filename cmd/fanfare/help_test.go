@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -80,7 +81,7 @@ func TestExamplesParse(t *testing.T) {
 		for line := range strings.Lines(string(text)) {
 			switch {
 			case strings.HasPrefix(line, "```"):
-				in = !in
+				in = !in && slices.Contains([]string{"sh", "bash", "console", ""}, strings.TrimSpace(line[3:]))
 			case in:
 				lines[strings.TrimSpace(line)] = guide
 			}
