@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,13 +77,12 @@ func TestExamplesParse(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		in, skip := false, false
+		in := false
 		for line := range strings.Lines(string(text)) {
 			switch {
 			case strings.HasPrefix(line, "```"):
-				in = !in
-				skip = strings.HasPrefix(line, "```go") || strings.HasPrefix(line, "```js") // an import in Go begins with fanfare, too
-			case in && !skip:
+				in = !in && slices.Contains([]string{"sh", "bash", "console", ""}, strings.TrimSpace(line[3:]))
+			case in:
 				lines[strings.TrimSpace(line)] = guide
 			}
 		}

@@ -92,7 +92,7 @@ function tick() {
   if (!it || root.dataset.state !== "ask") return;
   const at = Date.now() + it.skew;
   const ago = Math.max(0, Math.round((at - Date.parse(it.started_at)) / 1000));
-  const text = ago < 60 ? `${ago} seconds ago` : `${Math.floor(ago / 60)} min ${ago % 60} s ago`;
+  const text = ago < 2 ? "just now" : ago < 60 ? `${ago} seconds ago` : `${Math.floor(ago / 60)} min ${ago % 60} s ago`;
   if ($("started").textContent !== text) $("started").textContent = text;
   const left = Math.max(0, Math.ceil((Date.parse(it.expires_at) - at) / 1000));
   const rest = `You have ${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")} to decide.`;
