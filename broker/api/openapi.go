@@ -117,6 +117,9 @@ func describeRealtime(api huma.API) {
 			{Name: "channel", In: "query", Required: true, Description: "A channel to subscribe to; may come up to 100 times", Schema: &huma.Schema{Type: huma.TypeArray, Items: str}},
 			{Name: "ticket", In: "query", Description: "From POST /v1/tickets", Schema: str},
 			{Name: "key", In: "query", Description: "A publishable key, ffp_", Schema: str},
+			{Name: "rewind", In: "query", Description: "The newest part of the past first: a number of messages, as 10, or of seconds, as 60s", Schema: str},
+			{Name: "last_event_id", In: "query", Description: "As Last-Event-ID", Schema: str},
+			{Name: "Last-Event-ID", In: "header", Description: "The id of the last event that came on the same channels: the stream goes on behind it", Schema: str},
 		},
 		Responses: map[string]*huma.Response{
 			"200":     {Description: "A stream without end", Content: map[string]*huma.MediaType{"text/event-stream": {Schema: str}}},

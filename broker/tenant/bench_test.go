@@ -69,6 +69,12 @@ func BenchmarkPrincipal(b *testing.B) {
 			}
 		}
 	})
+	b.Run("Keep", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			p.Keep("chat:1")
+		}
+	})
 	b.Run("AllowPublish", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
