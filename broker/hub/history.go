@@ -33,21 +33,28 @@ func (h *Hub) Since(ctx context.Context, by Reader, ch protocol.Channel, since, 
 		return Replay{}, err
 	}
 	k := key{by.AppID(), ch}
-	if frames, ok := h.recent(k, epoch, seq); ok {
-		return Replay{Frames: frames}, nil
+	if !before(until, since) { // else it is of a future that was lost, which the bus knows better
+		if frames, ok := h.recent(k, epoch, seq); ok {
+			return Replay{Frames: frames}, nil
+		}
 	}
 	q := bus.Query{App: k.app, Channel: ch, Keep: keepOf(by, ch), After: since, At: at, Limit: replayChunk}
-	r, err := h.read(ctx, q)
-	if err != nil || r.Gap != "" || r.More || !before(r.upto, until) {
-		return r, err
+	var all []*Frame
+	for {
+		r, err := h.read(ctx, q)
+		if err != nil || r.Gap != "" {
+			return r, err
+		}
+		all = append(all, r.Frames...)
+		if r.More || !before(r.upto, until) {
+			r.Frames = all
+			return r, nil
+		}
+		// A read that somebody else had begun too early for this one.
+		if n := len(r.Frames); n > 0 {
+			q.After = r.Frames[n-1].Position
+		}
 	}
-	// A read that somebody else had begun too early for this one.
-	if n := len(r.Frames); n > 0 {
-		q.After = r.Frames[n-1].Position
-	}
-	rest, err := h.read(ctx, q)
-	rest.Frames = append(r.Frames[:len(r.Frames):len(r.Frames)], rest.Frames...)
-	return rest, err
 }
 
 func (h *Hub) recent(k key, epoch string, seq uint64) ([]*Frame, bool) {

@@ -140,8 +140,8 @@ type subscription struct {
 	epoch   string
 	seq     uint64
 	waiting []*hub.Frame
-	held    int  // bytes of waiting
-	missed  bool // some that came live was not held
+	held    int               // bytes of waiting
+	missed  protocol.Position // the newest that came live and was not held; "" if all was
 }
 
 const (
@@ -162,8 +162,8 @@ func (s *subscription) Deliver(f *hub.Frame) {
 	defer s.out.mu.Unlock()
 	switch s.state {
 	case catching:
-		if s.missed = s.missed || s.held+len(f.Line) > maxHeld; s.missed {
-			s.waiting, s.held = nil, 0
+		if f.Epoch != "" && (s.missed != "" || s.held+len(f.Line) > maxHeld) {
+			s.waiting, s.held, s.missed = nil, 0, f.Position
 			return
 		}
 		s.waiting = append(s.waiting, f)
@@ -211,19 +211,19 @@ func (s *subscription) past(frames []*hub.Frame) {
 }
 
 // join goes live with what was held back, unless not all of it was held: then
-// there is more to read from position on.
-func (s *subscription) join() bool {
+// there is more to read from position on, at least up to until.
+func (s *subscription) join() (until protocol.Position, joined bool) {
 	s.out.mu.Lock()
 	defer s.out.mu.Unlock()
-	if s.missed && s.epoch != "" {
-		s.missed = false
-		return false
+	if s.missed != "" {
+		until, s.missed = s.missed, ""
+		return until, false
 	}
 	for _, f := range s.waiting {
 		s.passLocked(f)
 	}
 	s.waiting, s.held, s.state = nil, 0, live
-	return true
+	return "", true
 }
 
 // position is where the client is.

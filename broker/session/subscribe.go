@@ -123,8 +123,12 @@ func (s *Session) catchUp(ctx context.Context, ch protocol.Channel, sub *subscri
 			}
 			sub.past([]*hub.Frame{f})
 		}
-		if !past.More && sub.join() {
-			return nil
+		if !past.More {
+			until, joined := sub.join()
+			if joined {
+				return nil
+			}
+			attached = until
 		}
 		var err error
 		if past, err = s.set.o.Hub.Since(ctx, s.who, ch, sub.position(), attached, time.Now()); err != nil {
