@@ -344,3 +344,37 @@ func TestStreamResumes(t *testing.T) {
 		message(t, l)
 	}
 }
+
+// More comes live during a replay than is held back: it is read again.
+func TestReplayUnderLiveTraffic(t *testing.T) {
+	s := brokertest.Start(t, func(c *broker.Config) { c.QueueBytes = 64 << 10 })
+	if status, body := call(t, s, http.MethodPatch, "/v1/apps/"+s.App, s.AccountToken, `{"rules":[{"namespace":"","history":{"messages":2000,"age":600}}]}`); status != http.StatusOK {
+		t.Fatalf("%d %s", status, body)
+	}
+	c := ready(t, s, s.SecretKey)
+	c.send(`{"type":"subscribe","ref":2,"channel":"a"}`)
+	start := *c.want(protocol.TypeSubscribed, "").Position
+	c.close()
+	pad := strings.Repeat("x", 20_000)
+	const half = 300
+	send := func(from int) {
+		for i := range half {
+			publish(t, s, "a", fmt.Sprintf(`"%d %s"`, from+i, pad))
+		}
+	}
+	send(0)
+	c = ready(t, s, s.SecretKey)
+	if f := c.since("a", start, fmt.Sprintf(`,"at":%d`, time.Now().UnixMilli())); !*f.Recovered {
+		t.Fatalf("got %s", f.raw)
+	}
+	send(half) // the client does not read meanwhile, so its replay stands still
+	for i := range 2 * half {
+		if f := message(t, c); !strings.HasPrefix(string(f.Data), fmt.Sprintf(`"%d `, i)) {
+			t.Fatalf("message %d: %.80s", i, f.raw)
+		}
+	}
+	publish(t, s, "a", `"live"`)
+	if f := message(t, c); string(f.Data) != `"live"` {
+		t.Fatalf("got %.80s", f.raw)
+	}
+}
