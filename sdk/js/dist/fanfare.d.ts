@@ -6,6 +6,8 @@ export interface ErrorDetails {
     channel?: string | undefined;
     /** When trying again makes sense, in milliseconds. */
     retryAfter?: number | undefined;
+    /** Where the channel is, of `position_conflict`. */
+    position?: string | undefined;
     /** What was thrown first. */
     cause?: unknown;
 }
@@ -22,6 +24,8 @@ export declare class FanfareError extends Error {
     readonly channel: string | undefined;
     /** When trying again makes sense, in milliseconds. */
     readonly retryAfter: number | undefined;
+    /** Where the channel is, of `position_conflict`. */
+    readonly position: string | undefined;
     constructor(code: string, message: string, remedy: string, details?: ErrorDetails);
 }
 /** The client was closed; cause says why, where it was not the app that did it. */
@@ -67,19 +71,43 @@ export interface Message<T = unknown> {
 export interface Published {
     readonly id: string;
     readonly position: string;
+    /** The id was published within the last two minutes, by this client's second try for example; position is that of the first time. */
+    readonly duplicate: boolean;
 }
 /** What may be said about a message besides its data. */
 export interface PublishOptions {
     /** A name for what the message is, 1 to 64 bytes. */
     event?: string;
-    /** An id of your own, 1 to 64 characters of A-Z a-z 0-9 . _ : - */
+    /** An id of your own, 1 to 64 characters of A-Z a-z 0-9 . _ : - Default: a random one. */
     id?: string;
+    /** Publish only if this is the position of the channel's last message; "" if it has none. Else it is a `position_conflict`. */
+    ifPosition?: string;
+}
+/** How much of the past comes first: that many messages, 1 to 1000, or those of that many seconds, 1 to 2,592,000. */
+export type Rewind = {
+    count: number;
+    seconds?: never;
+} | {
+    seconds: number;
+    count?: never;
+};
+/** Where a subscription begins. Counts for a channel's first handler. Default: with what comes from now on. */
+export interface SubscribeOptions {
+    /** Begin behind this position, as another page or server knew it. If that is gone, `gap` tells. */
+    since?: string;
+    /** Begin with the newest part of the past; after a `since` that is gone too. */
+    rewind?: Rewind;
 }
 /** Messages of a channel may be missing between two positions. */
 export interface Gap {
     readonly channel: string;
     readonly since: string;
     readonly position: string;
+    /**
+     * Why: `expired`, `evicted` (too many), `epoch` (the channel was moved or lost), `ephemeral`, `position_invalid`,
+     * `missed` (a hole between messages), `unknown` (server-sent events do not say).
+     */
+    readonly reason: string;
 }
 /** A subscription that the server ended or did not restore. */
 export interface Ended {
@@ -137,6 +165,10 @@ export interface Place {
     WebSocket?: SocketClass;
     /** Default: the global one. */
     fetch?: Fetch;
+    /** Listens to the event `gap` from the beginning. */
+    onGap?: (gap: Gap) => void;
+    /** Keep positions over a reload of the page, in sessionStorage, for two minutes. */
+    persist?: boolean;
 }
 /** Exactly one of key, token and getToken: who the client is. */
 export type Credential = {
@@ -160,6 +192,8 @@ export type Options = Place & Credential;
 /** A handler's hold on a channel. */
 export interface Subscription {
     readonly channel: string;
+    /** What came up to here is the past: history until it and this subscription mesh, without rewind. "" on an ephemeral channel. */
+    readonly position: string;
     /** Whether messages still reach the handler: false after unsubscribe, close, or when the server ended it. */
     readonly active: boolean;
     /** Ends it at once. The promise is fulfilled when the server knows; it never rejects. */
@@ -168,7 +202,7 @@ export interface Subscription {
 
 /**
  * A client of a Fanfare server. It connects by itself with the first subscribe or publish, comes back by itself when the
- * connection breaks, and restores its subscriptions. A page may have several. Its life ends with close.
+ * connection breaks, and goes on where its subscriptions were. A page may have several. Its life ends with close.
  */
 export declare class Fanfare {
     #private;
@@ -181,14 +215,18 @@ export declare class Fanfare {
     connect(): Promise<void>;
     /**
      * Calls handler with each message of the channel, until unsubscribed. Fulfilled when the server has answered; while
-     * there is no connection it waits. The channel is subscribed to once, however many handlers it has.
+     * there is no connection it waits. The channel is subscribed to once, however many handlers it has. After a break it
+     * goes on behind the last message; where that cannot be, the event `gap` tells.
      */
-    subscribe<T = unknown>(channel: string, handler: (message: Message<T>) => unknown): Promise<Subscription>;
+    subscribe<T = unknown>(channel: string, handler: (message: Message<T>) => unknown, options?: SubscribeOptions): Promise<Subscription>;
     /**
      * Publishes data, any JSON value. Fulfilled when the server has taken it. While there is no connection it waits for
-     * one, at most 10 s; after `connection_lost` and `no_answer` the message may or may not have gone out.
+     * one, at most 10 s; where the connection breaks before the answer it is sent once more, with the same id, so that a
+     * durable channel has it once. After `connection_lost` and `no_answer` the message may or may not have gone out.
      */
     publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published>;
+    /** Calls the server's REST API (PROTOCOL.md, section 9) as this client: a POST where there is a body. Rejects as it refuses. */
+    request(path: string, body?: object): Promise<any>;
     /** Listens to an event. The function that comes back ends that. */
     on<K extends keyof Events>(event: K, listener: (value: Events[K]) => void): () => void;
     /** Ends listening; without a listener, that of all to the event. */

@@ -1,13 +1,22 @@
 /*! @fanfarehq/client 0.1.0 | Apache-2.0 | https://github.com/fanfarehq/fanfare */
 "use strict";
 (() => {
-  // src/error.ts
-  var FanfareError = class extends Error {
-    constructor(code, message, remedy, details = {}) {
-      super(message);
-      Object.assign(this, { name: "FanfareError", code, remedy }, details);
+  var __defProp = Object.defineProperty;
+  var __getOwnPropNames = Object.getOwnPropertyNames;
+  var __esm = (fn, res, err) => function __init() {
+    if (err) throw err[0];
+    try {
+      return fn && (res = (0, fn[__getOwnPropNames(fn)[0]])(fn = 0)), res;
+    } catch (e) {
+      throw err = [e], e;
     }
   };
+  var __export = (target, all) => {
+    for (var name in all)
+      __defProp(target, name, { get: all[name], enumerable: true });
+  };
+
+  // src/error.ts
   function closed(cause) {
     return cause ?? new FanfareError("closed", "The client is closed.", "Make a new Fanfare.");
   }
@@ -20,8 +29,343 @@
   function optionsInvalid(message, remedy) {
     return new FanfareError("options_invalid", message, remedy);
   }
+  var FanfareError;
+  var init_error = __esm({
+    "src/error.ts"() {
+      "use strict";
+      FanfareError = class extends Error {
+        constructor(code, message, remedy, details = {}) {
+          super(message);
+          Object.assign(this, { name: "FanfareError", code, remedy }, details);
+        }
+      };
+    }
+  });
+
+  // src/timer.ts
+  var longest, Timer;
+  var init_timer = __esm({
+    "src/timer.ts"() {
+      "use strict";
+      longest = 2 ** 31 - 1;
+      Timer = class {
+        #id;
+        /** Whether it will still fire. */
+        get pending() {
+          return this.#id !== void 0;
+        }
+        /** Calls fn once, ms from now, in place of what was set before. */
+        set(ms, fn) {
+          this.clear();
+          this.#id = setTimeout(() => {
+            this.#id = void 0;
+            fn();
+          }, Math.min(ms, longest));
+        }
+        clear() {
+          clearTimeout(this.#id);
+          this.#id = void 0;
+        }
+      };
+    }
+  });
+
+  // src/frame.ts
+  function parse(text) {
+    try {
+      return JSON.parse(text) ?? void 0;
+    } catch {
+      return void 0;
+    }
+  }
+  function errorOf(frame) {
+    const { code = "internal", message = code, remedy = "", channel, retry_after: retryAfter, position } = frame;
+    return new FanfareError(code, message, remedy, { channel, retryAfter, position });
+  }
+  var init_frame = __esm({
+    "src/frame.ts"() {
+      "use strict";
+      init_error();
+    }
+  });
+
+  // src/rest.ts
+  function call(fetch, url, credential, body, signal) {
+    return fetch(url, {
+      method: body ? "POST" : "GET",
+      headers: { Authorization: "Bearer " + credential },
+      // no others: servers allow other origins few
+      body: body && JSON.stringify(body),
+      signal
+    });
+  }
+  async function problem(response) {
+    const { status, headers } = response;
+    const { code, detail, remedy, channel, position } = await response.json().catch(() => ({}));
+    const passes = !code || status > 499 || status === 429 || status === 408;
+    return {
+      type: "error",
+      code: code ?? "unavailable",
+      message: detail ?? "HTTP " + status,
+      remedy,
+      channel,
+      position,
+      retry_after: Number(headers.get("Retry-After")) * 1e3 || void 0,
+      close: code === "token_expired" ? 4201 : passes ? 1006 : 4300
+    };
+  }
+  var init_rest = __esm({
+    "src/rest.ts"() {
+      "use strict";
+    }
+  });
+
+  // src/events.ts
+  var EventParser;
+  var init_events = __esm({
+    "src/events.ts"() {
+      "use strict";
+      EventParser = class {
+        #rest = "";
+        #name = "";
+        #data = [];
+        #id = "";
+        /** The events that text completes, those without data too: they may have an id. */
+        push(text) {
+          const found = [];
+          const all = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
+          this.#rest = all.pop();
+          for (const line of all) {
+            if (line) this.#field(line);
+            else {
+              found.push({ name: this.#name || "message", data: this.#data.join("\n"), id: this.#id });
+              this.#name = "";
+              this.#data = [];
+            }
+          }
+          return found;
+        }
+        #field(line) {
+          const [name, value = ""] = line.split(/: ?(.*)/);
+          if (name === "data") this.#data.push(value);
+          if (name === "event") this.#name = value;
+          if (name === "id") this.#id = value;
+        }
+      };
+    }
+  });
+
+  // src/stream.ts
+  var stream_exports = {};
+  __export(stream_exports, {
+    StreamTransport: () => StreamTransport
+  });
+  var settle, overlap, patience2, most, gone, StreamTransport;
+  var init_stream = __esm({
+    "src/stream.ts"() {
+      "use strict";
+      init_events();
+      init_frame();
+      init_rest();
+      init_timer();
+      settle = 10;
+      overlap = 500;
+      patience2 = 15e3;
+      most = 100;
+      gone = { type: "close", close: 1006 };
+      StreamTransport = class {
+        socket = false;
+        #fetch;
+        #base;
+        #events;
+        #past;
+        /** Until a stream is opened, or takes over. */
+        #settle = new Timer();
+        #patience = new Timer();
+        #wanted = /* @__PURE__ */ new Map();
+        #credential = "";
+        /** The ref of the auth that waits for its stream. */
+        #auth = 0;
+        #live;
+        #next;
+        #welcomed = false;
+        #closed = false;
+        constructor(fetch, base, events, past) {
+          this.#fetch = fetch;
+          this.#base = base;
+          this.#events = events;
+          this.#past = past;
+        }
+        /** Without channels there is no stream, and nothing that could show life. */
+        get quiet() {
+          return !this.#live?.channels.length;
+        }
+        /** Two streams are read, which may both bring a message. */
+        get twofold() {
+          return !!(this.#live && this.#next);
+        }
+        start() {
+          this.#events.open();
+        }
+        send({ type, ref = 0, channel = "", key, token, rewind, ...message }) {
+          if (type === "publish") {
+            void this.#publish(ref, { channel, ...message });
+            return;
+          }
+          if (type === "hello" || type === "auth") {
+            this.#credential = key ?? token;
+            this.#auth = ref;
+          } else if (type === "unsubscribe") {
+            this.#wanted.delete(channel);
+            this.#tell({ type: "unsubscribed", ref, channel });
+          } else if (type !== "subscribe") {
+            return;
+          } else if (this.#wanted.size < most) {
+            this.#wanted.set(channel, { ref, rewind });
+          } else {
+            return this.#tell({ type: "error", ref, channel, code: "channel_limit", message: "Without WebSocket, 100 channels are the most.", remedy: "Let WebSocket through, or unsubscribe from some." });
+          }
+          this.#change();
+        }
+        close() {
+          this.#closed = true;
+          this.#settle.clear();
+          this.#patience.clear();
+          for (const stream of [this.#live, this.#next]) stream?.abort.abort();
+        }
+        #change() {
+          if (!this.#settle.pending) this.#settle.set(settle, () => void this.#open());
+        }
+        #tell(frame) {
+          if (!this.#closed) this.#events.frame(frame);
+        }
+        /** Puts stream in the place of the one before it. */
+        #adopt(stream) {
+          this.#live?.abort.abort();
+          this.#live = stream;
+          this.#next = void 0;
+          this.#patience.clear();
+          if (stream.credential !== this.#credential || !this.#same(stream.channels)) this.#change();
+        }
+        #same(channels) {
+          return channels.length === this.#wanted.size && channels.every((name) => this.#wanted.has(name));
+        }
+        async #open() {
+          if (this.#next) return;
+          const { last } = this.#past;
+          const resumes = last?.channels.every((name) => this.#wanted.has(name)) && (!this.#live || this.#same(last.channels)) ? last : void 0;
+          const rewind = [...this.#wanted.values()].find((wanted) => wanted?.rewind)?.rewind;
+          const channels = resumes?.channels ?? [...this.#wanted].filter(([, wanted]) => !wanted?.rewind || wanted.rewind === rewind).map(([name]) => name);
+          const abort = new AbortController();
+          const { signal } = abort;
+          const stream = { abort, credential: this.#credential, channels, waiting: new Set(channels), id: "" };
+          this.#next = stream;
+          this.#patience.set(patience2, () => this.#end(gone));
+          try {
+            const query = channels.map((name) => "channel=" + encodeURIComponent(name));
+            if (resumes) query.push("last_event_id=" + encodeURIComponent(resumes.id));
+            else if (rewind) query.push("rewind=" + (rewind.count ?? rewind.seconds + "s"));
+            const response = await (channels.length ? this.#request("/v1/sse?" + query.join("&"), void 0, signal) : this.#request("/v1/tickets", {}, signal));
+            const refusal = response.ok ? void 0 : await problem(response);
+            if (signal.aborted) return;
+            if (refusal) return this.#refused(stream, refusal);
+            if (channels.length) return await this.#read(stream, response, !!resumes || this.quiet);
+            this.#welcome(stream, { type: "welcome" });
+            this.#adopt(stream);
+          } catch {
+            this.#broken(stream, gone);
+          }
+        }
+        /** Reads until the end. What is sure needs no look at the stream before it. */
+        async #read(stream, response, sure) {
+          const reader = response.body.getReader();
+          const decoder = new TextDecoder();
+          const parser = new EventParser();
+          for (; ; ) {
+            const { done, value } = await reader.read();
+            if (stream.abort.signal.aborted) return;
+            if (done) throw 0;
+            this.#events.alive();
+            for (const event of parser.push(decoder.decode(value, { stream: true }))) {
+              this.#event(stream, event);
+              if (stream === this.#next && !stream.waiting.size) {
+                if (!sure) await new Promise((done2) => this.#settle.set(overlap, done2));
+                if (!stream.abort.signal.aborted) this.#adopt(stream);
+              }
+              if (stream.abort.signal.aborted) return;
+              if (stream.id && stream === this.#live) this.#past.last = stream;
+            }
+          }
+        }
+        #event(stream, { name, data, id }) {
+          stream.id = id;
+          const frame = parse(data);
+          const channel = frame?.channel ?? "";
+          if (!frame) return;
+          if (name === "welcome") this.#welcome(stream, frame);
+          if (name === "close") this.#broken(stream, frame);
+          if (name === "message" && this.#wanted.has(channel)) this.#tell(frame);
+          if (name === "subscribed") {
+            const wanted = this.#wanted.get(channel);
+            if (wanted) {
+              this.#wanted.set(channel, void 0);
+              this.#tell({ ...frame, ref: wanted.ref });
+            }
+            stream.waiting.delete(channel);
+          }
+        }
+        /** The first welcome is told as it is; a later one answers auth. */
+        #welcome(stream, frame) {
+          const ref = this.#auth;
+          if (stream.credential !== this.#credential) return;
+          this.#auth = 0;
+          if (!this.#welcomed) this.#tell(frame);
+          else if (ref) this.#tell({ ...frame, type: "authorized", ref });
+          this.#welcomed = true;
+        }
+        /** A stream ended. That matters unless another one is about to take its place. */
+        #broken(stream, frame) {
+          if (stream.abort.signal.aborted) return;
+          if (stream === this.#live && this.#next) this.#live = void 0;
+          else this.#end(frame);
+        }
+        #end(frame) {
+          this.#events.frame(frame);
+          this.close();
+          this.#events.closed(frame.close, "");
+        }
+        /** One channel's refusal is that channel's end, an id's that of the resume; any other is the connection's. */
+        #refused({ channels }, frame) {
+          const { code } = frame;
+          const [first = ""] = channels;
+          const channel = frame.channel ?? (code === "not_granted" && channels.length === 1 ? first : "");
+          const known = this.#wanted.has(channel);
+          if (!known && !(code === "position_invalid" && this.#past.last)) return this.#end({ ...frame, type: "close" });
+          this.#next = this.#past.last = void 0;
+          const wanted = this.#wanted.get(channel);
+          this.#wanted.delete(channel);
+          this.#change();
+          if (known) this.#tell({ ...frame, channel, type: wanted ? "error" : "unsubscribed", ref: wanted?.ref });
+        }
+        async #publish(ref, message) {
+          try {
+            const response = await this.#request("/v1/messages", message);
+            const frame = response.ok ? { ...await response.json(), type: "published" } : await problem(response);
+            this.#tell({ ...frame, ref });
+            if (frame.code === "token_expired") this.#end({ ...frame, type: "close" });
+          } catch {
+            if (!this.#closed) this.#end(gone);
+          }
+        }
+        #request(path, body, signal) {
+          return call(this.#fetch, this.#base + path, this.#credential, body, signal);
+        }
+      };
+    }
+  });
 
   // src/address.ts
+  init_error();
   var script = globalThis.document?.currentScript;
   var home = /^http.*(?=\/sdk\/fanfare\.js)/.exec(script?.src ?? "")?.[0];
   function address(url) {
@@ -30,29 +374,8 @@
     return found.replace(/^ws/, "http").replace(/\/+$/, "");
   }
 
-  // src/timer.ts
-  var longest = 2 ** 31 - 1;
-  var Timer = class {
-    #id;
-    /** Whether it will still fire. */
-    get pending() {
-      return this.#id !== void 0;
-    }
-    /** Calls fn once, ms from now, in place of what was set before. */
-    set(ms, fn) {
-      this.clear();
-      this.#id = setTimeout(() => {
-        this.#id = void 0;
-        fn();
-      }, Math.min(ms, longest));
-    }
-    clear() {
-      clearTimeout(this.#id);
-      this.#id = void 0;
-    }
-  };
-
   // src/channel.ts
+  init_timer();
   function wait(list) {
     return new Promise((resolve, reject) => list.push({ resolve, reject }));
   }
@@ -61,8 +384,16 @@
     holders = /* @__PURE__ */ new Set();
     /** Who waits for the server's answer. */
     waiting = [];
-    /** Of the last message seen; "" where there is none. */
+    /** Of the last message, or where the subscription began (clause 3.9); "" where there is none. */
     position = "";
+    /** The server's time when surely all was here up to position, Unix milliseconds. */
+    at;
+    /** Pings until that time is theirs: a replay may still be under way. */
+    lag = 0;
+    /** For the first subscribe. */
+    rewind;
+    /** The next message may be older than position. */
+    rewound = false;
     /** The server has answered, on this connection. */
     live = false;
     /** Counts the subscribes sent; answers to all but the last are void. */
@@ -96,23 +427,18 @@
     }
   };
 
-  // src/frame.ts
-  function parse(text) {
-    try {
-      return JSON.parse(text) ?? void 0;
-    } catch {
-      return void 0;
-    }
-  }
-  function errorOf(frame) {
-    const { code = "internal", message = code, remedy = "", channel, retry_after: retryAfter } = frame;
-    return new FanfareError(code, message, remedy, { channel, retryAfter });
-  }
+  // src/connection.ts
+  init_error();
+  init_frame();
 
   // src/name.ts
+  init_error();
   var longest2 = 200;
   function bytes(text) {
     return new TextEncoder().encode(text).length;
+  }
+  function makeID() {
+    return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36).padStart(7, "0")).join("");
   }
   function checkChannel(name) {
     if (typeof name !== "string" || !name || bytes(name) > longest2 || /[\p{Cc}\p{Cs}\u2028\u2029]/u.test(name)) {
@@ -121,7 +447,11 @@
   }
 
   // src/request.ts
+  init_error();
+  init_frame();
+  init_timer();
   var patience = 1e4;
+  var answerTime = 15e3;
   var Requests = class {
     #last = 0;
     #open = /* @__PURE__ */ new Map();
@@ -132,9 +462,15 @@
         command: { ...command, ref },
         patient,
         out: false,
+        times: 0,
         sent: () => {
           request.out = true;
-          if (patient) timer.set(patience, () => request.finish(noAnswer()));
+          request.times++;
+          if (patient) timer.set(answerTime, () => request.finish(noAnswer()));
+        },
+        wait: (error) => {
+          request.out = false;
+          timer.set(patience, () => request.finish(error));
         },
         finish: (answer) => {
           timer.clear();
@@ -142,7 +478,7 @@
         }
       };
       this.#open.set(ref, request);
-      if (patient) timer.set(patience, () => request.finish(new FanfareError("not_connected", "There was no connection in time.", "Try again when connected; the state event tells.")));
+      if (patient) request.wait(new FanfareError("not_connected", "There was no connection in time.", "Try again when connected; the state event tells."));
       return request;
     }
     unsent() {
@@ -152,13 +488,21 @@
     answer(frame) {
       this.#open.get(frame.ref)?.finish(frame.type === "error" ? errorOf(frame) : frame);
     }
-    /** The connection is gone: what went out on it gets no answer. What did not waits on, unless all is over. */
+    /** The connection is gone: what went out on it gets no answer. What did not waits on, and what may go out again, unless all is over. */
     lose(error, all) {
-      for (const request of [...this.#open.values()]) if (all || request.out) request.finish(error);
+      for (const request of [...this.#open.values()]) {
+        if (!all && !request.out) continue;
+        if (!all && request.patient && request.times < 2) request.wait(error);
+        else request.finish(error);
+      }
     }
   };
 
+  // src/connection.ts
+  init_rest();
+
   // src/socket.ts
+  init_frame();
   var open = 1;
   var SocketTransport = class {
     socket = true;
@@ -208,225 +552,8 @@
     }
   };
 
-  // src/events.ts
-  var EventParser = class {
-    #rest = "";
-    #name = "";
-    #data = [];
-    /** The events that text completes. */
-    push(text) {
-      const found = [];
-      const all = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
-      this.#rest = all.pop();
-      for (const line of all) {
-        if (line) this.#field(line);
-        else {
-          if (this.#data.length) found.push({ name: this.#name || "message", data: this.#data.join("\n") });
-          this.#name = "";
-          this.#data = [];
-        }
-      }
-      return found;
-    }
-    #field(line) {
-      const [name, value = ""] = line.split(/: ?(.*)/);
-      if (name === "data") this.#data.push(value);
-      if (name === "event") this.#name = value;
-    }
-  };
-
-  // src/stream.ts
-  var settle = 10;
-  var patience2 = 15e3;
-  var most = 100;
-  var StreamTransport = class {
-    socket = false;
-    #fetch;
-    #base;
-    #events;
-    #settle = new Timer();
-    #patience = new Timer();
-    /** Channel → ref of its subscribe, 0 once answered. */
-    #wanted = /* @__PURE__ */ new Map();
-    #credential = "";
-    /** The ref of the auth that waits for its stream. */
-    #auth = 0;
-    #live;
-    #next;
-    #welcomed = false;
-    #closed = false;
-    constructor(fetch, base, events) {
-      this.#fetch = fetch;
-      this.#base = base;
-      this.#events = events;
-    }
-    /** Without channels there is no stream, and nothing that could show life. */
-    get quiet() {
-      return !this.#live;
-    }
-    /** Two streams are read, which may both bring a message. */
-    get twofold() {
-      return !!(this.#live && this.#next);
-    }
-    start() {
-      this.#events.open();
-    }
-    send({ type, ref = 0, channel = "", key, token, ...message }) {
-      if (type === "publish") {
-        void this.#publish(ref, { channel, ...message });
-        return;
-      }
-      if (type === "hello" || type === "auth") {
-        this.#credential = key ?? token;
-        this.#auth = ref;
-      } else if (type === "unsubscribe") {
-        this.#wanted.delete(channel);
-        this.#tell({ type: "unsubscribed", ref, channel });
-      } else if (type !== "subscribe") {
-        return;
-      } else if (this.#wanted.size < most) {
-        this.#wanted.set(channel, ref);
-      } else {
-        return this.#tell({ type: "error", ref, channel, code: "channel_limit", message: "Without WebSocket, 100 channels are the most.", remedy: "Let WebSocket through, or unsubscribe from some." });
-      }
-      this.#change();
-    }
-    close() {
-      this.#closed = true;
-      this.#settle.clear();
-      this.#adopt();
-    }
-    #change() {
-      if (!this.#settle.pending) this.#settle.set(settle, () => void this.#open());
-    }
-    #tell(frame) {
-      if (!this.#closed) this.#events.frame(frame);
-    }
-    /** Puts stream in the place of all others. */
-    #adopt(stream) {
-      for (const other of [this.#live, this.#next]) if (other !== stream) other?.abort.abort();
-      this.#live = stream;
-      this.#next = void 0;
-      this.#patience.clear();
-    }
-    async #open() {
-      const abort = new AbortController();
-      const { signal } = abort;
-      const stream = { abort, waiting: new Set(this.#wanted.keys()) };
-      this.#next?.abort.abort();
-      this.#next = stream;
-      this.#patience.set(patience2, () => this.#end({ type: "close", close: 1006 }));
-      try {
-        const query = [...stream.waiting].map((name) => "channel=" + encodeURIComponent(name)).join("&");
-        const response = await (query ? this.#request("/v1/sse?" + query, void 0, signal) : this.#request("/v1/tickets", {}, signal));
-        const refusal = response.ok ? void 0 : await problem(response);
-        if (signal.aborted) return;
-        if (refusal) return this.#refused(stream, refusal);
-        if (query) return await this.#read(stream, response);
-        this.#welcome({ type: "welcome" });
-        this.#adopt();
-      } catch {
-        this.#broken(stream, { type: "close", close: 1006 });
-      }
-    }
-    async #read(stream, response) {
-      const reader = response.body.getReader();
-      const decoder = new TextDecoder();
-      const parser = new EventParser();
-      for (; ; ) {
-        const { done, value } = await reader.read();
-        if (stream.abort.signal.aborted) return;
-        if (done) throw 0;
-        this.#events.alive();
-        for (const event of parser.push(decoder.decode(value, { stream: true }))) {
-          this.#event(stream, event);
-          if (stream.abort.signal.aborted) return;
-        }
-      }
-    }
-    #event(stream, { name, data }) {
-      const frame = parse(data);
-      const channel = frame?.channel ?? "";
-      const ref = this.#wanted.get(channel);
-      if (!frame) return;
-      if (name === "welcome") this.#welcome(frame);
-      if (name === "close") this.#broken(stream, frame);
-      if (name === "message" && ref !== void 0) this.#tell(frame);
-      if (name === "subscribed") {
-        if (ref) {
-          this.#wanted.set(channel, 0);
-          this.#tell({ ...frame, ref });
-        }
-        stream.waiting.delete(channel);
-        if (stream === this.#next && !stream.waiting.size) this.#adopt(stream);
-      }
-    }
-    /** The first welcome is told as it is; a later one answers auth. */
-    #welcome(frame) {
-      const ref = this.#auth;
-      this.#auth = 0;
-      if (!this.#welcomed) this.#tell(frame);
-      else if (ref) this.#tell({ ...frame, type: "authorized", ref });
-      this.#welcomed = true;
-    }
-    /** A stream ended. That matters unless another one is about to take its place. */
-    #broken(stream, frame) {
-      if (stream.abort.signal.aborted) return;
-      if (stream === this.#live && this.#next) this.#live = void 0;
-      else this.#end(frame);
-    }
-    #end(frame) {
-      this.#events.frame(frame);
-      this.close();
-      this.#events.closed(frame.close, "");
-    }
-    /** One channel's refusal is that channel's end; any other is the connection's. */
-    #refused({ waiting }, frame) {
-      const [first = ""] = waiting;
-      const channel = frame.channel ?? (frame.code === "not_granted" && waiting.size === 1 ? first : "");
-      const ref = this.#wanted.get(channel);
-      if (ref === void 0) return this.#end({ ...frame, type: "close" });
-      this.#wanted.delete(channel);
-      this.#change();
-      this.#tell({ ...frame, channel, type: ref ? "error" : "unsubscribed", ref });
-    }
-    async #publish(ref, message) {
-      let frame;
-      try {
-        const response = await this.#request("/v1/messages", message);
-        frame = response.ok ? { ...await response.json(), type: "published" } : await problem(response);
-      } catch {
-        const { code, message: message2, remedy } = connectionLost();
-        frame = { type: "error", code, message: message2, remedy };
-      }
-      this.#tell({ ...frame, ref });
-      if (frame.code === "token_expired") this.#end({ ...frame, type: "close" });
-    }
-    #request(path, body, signal) {
-      const fetch = this.#fetch;
-      return fetch(this.#base + path, {
-        method: body ? "POST" : "GET",
-        headers: { Authorization: "Bearer " + this.#credential },
-        // no others: servers allow other origins few
-        body: body && JSON.stringify(body),
-        signal
-      });
-    }
-  };
-  async function problem(response) {
-    const { status, headers } = response;
-    const { code, detail, remedy, channel } = await response.json().catch(() => ({}));
-    const passes = !code || status > 499 || status === 429 || status === 408;
-    return {
-      type: "error",
-      code: code ?? "unavailable",
-      message: detail ?? "HTTP " + status,
-      remedy,
-      channel,
-      retry_after: Number(headers.get("Retry-After")) * 1e3 || void 0,
-      close: code === "token_expired" ? 4201 : passes ? 1006 : 4300
-    };
-  }
+  // src/connection.ts
+  init_timer();
 
   // src/wakeup.ts
   var Wakeup = class {
@@ -456,13 +583,15 @@
   var suspendTime = 12e4;
   var firstUpgrade = 3e4;
   var lastUpgrade = 6e5;
-  var overlap = 5e3;
+  var overlap2 = 5e3;
   var Connection = class {
     state = "initialized";
     /** Why it closed. */
     error;
     /** Hello is out: subscribes may be sent. */
     greeted = false;
+    /** The server's, in its last welcome or ping. */
+    time;
     #settings;
     #events;
     #requests = new Requests();
@@ -475,6 +604,8 @@
     /** What the spare took over from, read for a moment longer. */
     #old;
     #seen = /* @__PURE__ */ new Set();
+    #streams;
+    #past = {};
     #hello;
     #welcomed = 0;
     // when, 0 = not yet
@@ -526,6 +657,18 @@
       const request = this.#requests.add(command, done, patient);
       if (this.state === "connected" || !patient) this.#send(request);
     }
+    /** The answer to a REST request. */
+    async request(path, body) {
+      const { url, fetch, getToken } = this.#settings;
+      const ask = async (hello) => {
+        const response = await call(fetch, url + path, hello.key ?? hello.token, body);
+        return { ...response.ok ? await response.json() : await problem(response), ok: response.ok };
+      };
+      let answer = await ask(this.#hello ?? await this.#greeting());
+      if (answer.code === "token_expired" && getToken) answer = await ask(await this.#greeting());
+      if (!answer.ok) throw errorOf(answer);
+      return answer;
+    }
     #send(request) {
       if (bytes(JSON.stringify(request.command)) > this.#maxFrame) {
         return request.finish(new FanfareError("message_too_large", "The message is larger than this app allows.", "Send a reference to the data instead, or raise message_bytes."));
@@ -536,31 +679,38 @@
     async #try() {
       const attempt = ++this.#attempt;
       const late = () => this.#lost(1006, noAnswer());
+      const socketClass = this.#blocked < 2 ? this.#settings.WebSocket : void 0;
       this.#watch.set(attemptTime, late);
       try {
         this.#hello = await this.#greeting();
+        if (!socketClass) await this.#load();
       } catch (error) {
         if (attempt === this.#attempt) this.#lost(1006, error);
         return;
       }
       if (attempt !== this.#attempt) return;
       this.#watch.set(attemptTime, late);
-      this.#line = this.#dial(this.#blocked < 2 ? this.#settings.WebSocket : void 0);
+      this.#line = this.#dial(socketClass);
       this.#line.start();
     }
     async #greeting() {
-      const { key, token, getToken } = this.#settings;
-      return { type: "hello", key, token: getToken ? await this.#token() : token, client: "fanfare-js/0.1.0" };
-    }
-    async #token() {
-      let cause = "it must return the token's text";
+      const { key, getToken } = this.#settings;
+      let { token } = this.#settings;
       try {
-        const token = await this.#settings.getToken();
-        if (token && typeof token === "string") return token;
-      } catch (error) {
-        cause = error;
+        if (getToken && (typeof (token = await getToken()) !== "string" || !token)) throw "it must return the token's text";
+      } catch (cause) {
+        throw new FanfareError("token_failed", `getToken failed: ${cause}`, "Mend it; it is called again with the next try.", { cause });
       }
-      throw new FanfareError("token_failed", `getToken failed: ${cause}`, "Mend it; it is called again with the next try.", { cause });
+      return { type: "hello", key, token, client: "fanfare-js/0.1.0" };
+    }
+    /** Server-sent events are code of their own, for most never need it. */
+    async #load() {
+      try {
+        this.#streams ??= (await Promise.resolve().then(() => (init_stream(), stream_exports))).StreamTransport;
+      } catch {
+        this.#blocked = 1;
+        throw connectionLost();
+      }
     }
     #dial(socketClass) {
       const { url, fetch } = this.#settings;
@@ -572,7 +722,7 @@
         frame: (frame) => this.#received(line, frame),
         closed: (code, reason) => this.#ended(line, code, reason)
       };
-      const line = socketClass ? new SocketTransport(socketClass, url, events) : new StreamTransport(fetch, url, events);
+      const line = socketClass ? new SocketTransport(socketClass, url, events) : new this.#streams(fetch, url, events, this.#past);
       return line;
     }
     #opened(line) {
@@ -584,7 +734,9 @@
     #received(line, frame) {
       switch (frame.type) {
         case "ping":
-          return line.send({ type: "pong", ref: frame.ref });
+          line.send({ type: "pong", ref: frame.ref });
+          this.time = frame.time;
+          return this.#events.frame(frame);
         case "welcome":
           return this.#welcome(line, frame);
         case "close":
@@ -614,6 +766,7 @@
       this.#down = 0;
       this.#maxFrame = (frame.max_data ?? Infinity) + 4096;
       this.#silence = (frame.ping_interval ?? 25) * 1e3 + grace;
+      this.time = frame.time;
       this.#skew = frame.time ? frame.time - now : 0;
       this.#listen();
       this.#renewBefore(frame.expires);
@@ -656,9 +809,10 @@
         this.#events.failed(error);
       };
       try {
-        const token = await this.#token();
+        const hello = await this.#greeting();
         if (line !== this.#line) return;
-        this.ask({ type: "auth", token }, (answer) => {
+        this.#hello = hello;
+        this.ask({ type: "auth", token: hello.token }, (answer) => {
           if (!(answer instanceof FanfareError)) this.#renewBefore(answer.expires);
           else again(answer);
         });
@@ -733,7 +887,7 @@
       this.#spare = void 0;
       this.#old = this.#line;
       this.#line = line;
-      this.#retire.set(overlap, () => this.#retired());
+      this.#retire.set(overlap2, () => this.#retired());
       this.#events.greeted();
     }
     #retired() {
@@ -796,6 +950,54 @@
   }
 
   // src/client.ts
+  init_error();
+  init_frame();
+
+  // src/memory.ts
+  var longest3 = 12e4;
+  var Memory = class {
+    #name;
+    #channels;
+    #notes = /* @__PURE__ */ new Map();
+    constructor(name, channels) {
+      this.#name = name;
+      this.#channels = channels;
+      try {
+        this.#notes = new Map(JSON.parse(sessionStorage.getItem(name)));
+      } catch {
+      }
+      globalThis.addEventListener?.("pagehide", this.#save);
+    }
+    /** Puts a new channel where it was before the page was loaded. */
+    recall(channel) {
+      const [position, at, noted] = this.#notes.get(channel.name) ?? ["", 0, 0];
+      this.#notes.delete(channel.name);
+      if (Math.abs(Date.now() - noted) < longest3) Object.assign(channel, { position, at });
+    }
+    /** Forgets all. */
+    end() {
+      globalThis.removeEventListener?.("pagehide", this.#save);
+      this.#notes.clear();
+      this.#channels.clear();
+      this.#save();
+    }
+    #save = () => {
+      for (const { name, position, at } of this.#channels.values()) this.#notes.set(name, [position, at, Date.now()]);
+      try {
+        sessionStorage.setItem(this.#name, JSON.stringify([...this.#notes]));
+      } catch {
+      }
+    };
+  };
+
+  // src/position.ts
+  function distance(since, position) {
+    const [epoch, from] = since.split(":");
+    const [other, to] = position.split(":");
+    return epoch === other ? Number(to) - Number(from) : NaN;
+  }
+
+  // src/client.ts
   var Fanfare = class {
     /** The class of all errors, for pages that load the client by a script tag. */
     static Error = FanfareError;
@@ -803,14 +1005,16 @@
     #channels = /* @__PURE__ */ new Map();
     #connection;
     #waiting = [];
+    #memory;
     /** Opens nothing yet. Throws a FanfareError where the options make no sense. */
     constructor(options) {
-      const { url, key, token, getToken } = options;
+      const { key, token, getToken, onGap, persist } = options;
+      const url = address(options.url);
       if ([key, token, getToken].filter(Boolean).length !== 1) {
         throw optionsInvalid("The client needs one of key, token and getToken.", 'Give key: "ffp_…", or a getToken that asks your server.');
       }
       this.#connection = new Connection(
-        { ...options, url: address(url), WebSocket: options.WebSocket ?? globalThis.WebSocket, fetch: options.fetch ?? globalThis.fetch },
+        { ...options, url, WebSocket: options.WebSocket ?? globalThis.WebSocket, fetch: options.fetch ?? globalThis.fetch },
         {
           state: (change) => this.#changed(change),
           greeted: () => this.#channels.forEach((channel) => this.#join(channel)),
@@ -818,6 +1022,8 @@
           failed: (error) => this.#failed(error)
         }
       );
+      if (onGap) this.on("gap", onGap);
+      if (persist) this.#memory = new Memory("fanfare " + url + " " + (key ?? ""), this.#channels);
     }
     get state() {
       return this.#connection.state;
@@ -831,24 +1037,32 @@
     }
     /**
      * Calls handler with each message of the channel, until unsubscribed. Fulfilled when the server has answered; while
-     * there is no connection it waits. The channel is subscribed to once, however many handlers it has.
+     * there is no connection it waits. The channel is subscribed to once, however many handlers it has. After a break it
+     * goes on behind the last message; where that cannot be, the event `gap` tells.
      */
-    async subscribe(channel, handler) {
+    async subscribe(channel, handler, options = {}) {
       checkChannel(channel);
       if (typeof handler !== "function") throw optionsInvalid("The handler is not a function.", "Give one to subscribe.");
       this.#start();
-      const entry = this.#channels.get(channel) ?? new Channel(channel);
-      this.#channels.set(channel, entry);
+      let entry = this.#channels.get(channel);
+      if (!entry) {
+        this.#channels.set(channel, entry = new Channel(channel));
+        this.#memory?.recall(entry);
+        if (options.since) entry.position = options.since;
+        entry.rewind = options.rewind;
+      }
       const { holders, live, waiting, turn } = entry;
+      let { position } = entry;
       const holder = { handler };
       holders.add(holder);
       if (!live) {
         const answered = wait(waiting);
         if (!turn) this.#join(entry);
-        await answered;
+        position = await answered;
       }
       return {
         channel,
+        position,
         get active() {
           return holders.has(holder);
         },
@@ -857,16 +1071,22 @@
     }
     /**
      * Publishes data, any JSON value. Fulfilled when the server has taken it. While there is no connection it waits for
-     * one, at most 10 s; after `connection_lost` and `no_answer` the message may or may not have gone out.
+     * one, at most 10 s; where the connection breaks before the answer it is sent once more, with the same id, so that a
+     * durable channel has it once. After `connection_lost` and `no_answer` the message may or may not have gone out.
      */
     async publish(channel, data, options = {}) {
       checkChannel(channel);
       const text = JSON.stringify(data);
-      const command = { type: "publish", channel, data: text && JSON.parse(text), event: options.event, id: options.id };
+      const { event, id = makeID(), ifPosition: if_position } = options;
+      const command = { type: "publish", channel, data: text && JSON.parse(text), event, id, if_position };
       this.#start();
       return new Promise((resolve, reject) => {
-        this.#connection.ask(command, (answer) => answer instanceof FanfareError ? reject(answer) : resolve({ id: answer.id, position: answer.position }), true);
+        this.#connection.ask(command, (answer) => answer instanceof FanfareError ? reject(answer) : resolve({ id: answer.id, position: answer.position, duplicate: !!answer.duplicate }), true);
       });
+    }
+    /** Calls the server's REST API (PROTOCOL.md, section 9) as this client: a POST where there is a body. Rejects as it refuses. */
+    request(path, body) {
+      return this.#connection.request(path, body);
     }
     /** Listens to an event. The function that comes back ends that. */
     on(event, listener) {
@@ -897,15 +1117,16 @@
         const waiting = [...this.#channels.values()].flatMap((channel) => channel.end());
         for (const waiter of this.#waiting.splice(0).concat(waiting)) waiter.reject(closed(error));
         this.#channels.clear();
+        this.#memory?.end();
       }
-      if (current === "connected") for (const waiter of this.#waiting.splice(0)) waiter.resolve();
+      if (current === "connected") for (const waiter of this.#waiting.splice(0)) waiter.resolve("");
       this.#emitter.emit("state", change);
     }
     #join(channel) {
       if (!this.#connection.greeted) return;
       const turn = ++channel.turn;
-      const since = channel.position;
-      this.#connection.ask({ type: "subscribe", channel: channel.name, ...since && { since } }, (answer) => {
+      const { name, position: since, at, rewind } = channel;
+      this.#connection.ask({ type: "subscribe", channel: name, ...since && { since, at }, rewind }, (answer) => {
         if (turn === channel.turn) this.#joined(channel, since, answer);
       });
     }
@@ -916,17 +1137,23 @@
         if (retryAfter) return channel.retry.set(retryAfter, () => this.#join(channel));
         if (code === "position_invalid" && since) {
           channel.position = "";
-          this.#emitter.emit("gap", { channel: channel.name, since, position: "" });
+          this.#gap(channel, since, "", code);
           return this.#join(channel);
         }
         if (code !== "already_subscribed") return this.#end(channel, answer);
-      } else if (!answer.recovered) {
-        const position = answer.position ?? "";
-        if (since && position !== since) this.#emitter.emit("gap", { channel: channel.name, since, position });
-        channel.position = position;
+      } else {
+        const { recovered, position = "", reason = "unknown" } = answer;
+        if (!recovered) {
+          if (since && position !== since) this.#gap(channel, since, position, reason);
+          channel.at = this.#connection.time;
+          channel.rewound = !!channel.rewind;
+          if (!(distance(channel.position, position) < 0)) channel.position = position;
+        }
+        channel.lag = recovered || channel.rewind ? 2 : 0;
+        channel.rewind = void 0;
       }
       channel.live = true;
-      for (const waiter of channel.waiting.splice(0)) waiter.resolve();
+      for (const waiter of channel.waiting.splice(0)) waiter.resolve(channel.position);
     }
     async #leave(channel, holder) {
       const { name, holders } = channel;
@@ -946,18 +1173,31 @@
     #received(frame) {
       const channel = this.#channels.get(frame.channel ?? "");
       if (frame.type === "message" && channel) this.#deliver(channel, frame);
+      else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
       else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
       else if (frame.type === "error") this.#failed(errorOf(frame));
     }
     #deliver(channel, frame) {
       const { type: _, ...message } = frame;
-      const { position, previous } = frame;
-      const since = channel.position;
+      const { position = "", previous = "", time } = frame;
+      const since = channel.rewound ? "" : channel.position;
+      const step = distance(since, position);
+      if (step <= 0) return;
       channel.position = position || since;
-      if (since && previous && previous !== since) this.#emitter.emit("gap", { channel: channel.name, since, position: previous });
+      channel.at = time;
+      channel.lag &&= 2;
+      channel.rewound = false;
+      if (step !== step ? since && position : distance(since, previous) > 0) this.#gap(channel, since, previous, step ? "missed" : "epoch");
       for (const holder of [...channel.holders]) {
         if (channel.holders.has(holder)) void run(holder.handler, message, (error) => this.#failed(error));
       }
+    }
+    /** A ping's time counts for channels on which nothing old is on its way any more. */
+    #pinged(channel, time) {
+      if (channel.live && !(channel.lag && --channel.lag)) channel.at = time;
+    }
+    #gap({ name: channel }, since, position, reason) {
+      this.#emitter.emit("gap", { channel, since, position, reason });
     }
     #failed(error) {
       const wrapped = error instanceof Error ? error : new Error(String(error));
@@ -965,6 +1205,36 @@
     }
   };
 
+  // src/history.ts
+  var most2 = 1e3;
+  var usual = 100;
+  function history(ff, channel, options = {}) {
+    const { limit = Infinity, newest = false, since, onGap, ...range } = options;
+    const page = async (next, size) => {
+      const query = new URLSearchParams({ channel, limit: String(size) });
+      const members = { ...range, [newest ? "before" : "after"]: next ?? (newest ? range.before : range.after), since: since && new Date(since).toISOString(), newest: newest || void 0 };
+      for (const [name, value] of Object.entries(members)) if (value !== void 0) query.set(name, String(value));
+      const { messages, ...rest } = await ff.request("/v1/messages?" + query);
+      if (rest.whole === false && !next) onGap?.({ channel, since: range.after ?? "", position: messages[0]?.previous ?? "", reason: rest.reason });
+      return { whole: true, ...rest, messages: messages.map(({ type: _, ...message }) => message) };
+    };
+    return {
+      page: (next) => page(next, options.limit ?? usual),
+      async *[Symbol.asyncIterator]() {
+        let left = limit;
+        let size = usual;
+        let next;
+        do {
+          const found = await page(next, Math.min(left, size));
+          size = most2;
+          for (const message of newest ? found.messages.reverse() : found.messages) yield message;
+          left -= found.messages.length;
+          next = found.next;
+        } while (next && left > 0);
+      }
+    };
+  }
+
   // src/global.ts
-  Object.assign(globalThis, { Fanfare });
+  Object.assign(globalThis, { Fanfare: Object.assign(Fanfare, { history }) });
 })();

@@ -1,15 +1,15 @@
 import type { FanfareError } from "./error.ts";
 import { Timer } from "./timer.ts";
-import type { Message } from "./types.ts";
+import type { Message, Rewind } from "./types.ts";
 
-/** A promise's two ends. */
+/** A promise's two ends; what it is fulfilled with is a channel's position. */
 export interface Waiter {
-  resolve(): void;
+  resolve(position: string): void;
   reject(error: FanfareError): void;
 }
 
 /** A promise whose ends are put into list. */
-export function wait(list: Waiter[]): Promise<void> {
+export function wait(list: Waiter[]): Promise<string> {
   return new Promise((resolve, reject) => list.push({ resolve, reject }));
 }
 
@@ -24,8 +24,16 @@ export class Channel {
   readonly holders: Set<Holder> = new Set();
   /** Who waits for the server's answer. */
   readonly waiting: Waiter[] = [];
-  /** Of the last message seen; "" where there is none. */
+  /** Of the last message, or where the subscription began (clause 3.9); "" where there is none. */
   position = "";
+  /** The server's time when surely all was here up to position, Unix milliseconds. */
+  at: number | undefined;
+  /** Pings until that time is theirs: a replay may still be under way. */
+  lag = 0;
+  /** For the first subscribe. */
+  rewind: Rewind | undefined;
+  /** The next message may be older than position. */
+  rewound = false;
   /** The server has answered, on this connection. */
   live = false;
   /** Counts the subscribes sent; answers to all but the last are void. */

@@ -4,13 +4,15 @@ import { Connection } from "./connection.ts";
 import { Emitter, report, run } from "./emitter.ts";
 import { closed, FanfareError, optionsInvalid } from "./error.ts";
 import { errorOf, type Frame } from "./frame.ts";
-import { checkChannel } from "./name.ts";
+import { Memory } from "./memory.ts";
+import { checkChannel, makeID } from "./name.ts";
+import { distance } from "./position.ts";
 import type { Answer } from "./request.ts";
-import type { Events, Message, Options, Published, PublishOptions, State, StateChange, Subscription } from "./types.ts";
+import type { Events, Message, Options, Published, PublishOptions, State, StateChange, SubscribeOptions, Subscription } from "./types.ts";
 
 /**
  * A client of a Fanfare server. It connects by itself with the first subscribe or publish, comes back by itself when the
- * connection breaks, and restores its subscriptions. A page may have several. Its life ends with close.
+ * connection breaks, and goes on where its subscriptions were. A page may have several. Its life ends with close.
  */
 export class Fanfare {
   /** The class of all errors, for pages that load the client by a script tag. */
@@ -20,15 +22,17 @@ export class Fanfare {
   readonly #channels = new Map<string, Channel>();
   readonly #connection: Connection;
   readonly #waiting: Waiter[] = [];
+  readonly #memory: Memory | undefined;
 
   /** Opens nothing yet. Throws a FanfareError where the options make no sense. */
   constructor(options: Options) {
-    const { url, key, token, getToken } = options;
+    const { key, token, getToken, onGap, persist } = options;
+    const url = address(options.url);
     if ([key, token, getToken].filter(Boolean).length !== 1) {
       throw optionsInvalid("The client needs one of key, token and getToken.", 'Give key: "ffp_…", or a getToken that asks your server.');
     }
     this.#connection = new Connection(
-      { ...options, url: address(url), WebSocket: options.WebSocket ?? globalThis.WebSocket, fetch: options.fetch ?? globalThis.fetch },
+      { ...options, url, WebSocket: options.WebSocket ?? globalThis.WebSocket, fetch: options.fetch ?? globalThis.fetch },
       {
         state: (change) => this.#changed(change),
         greeted: () => this.#channels.forEach((channel) => this.#join(channel)),
@@ -36,6 +40,8 @@ export class Fanfare {
         failed: (error) => this.#failed(error),
       },
     );
+    if (onGap) this.on("gap", onGap);
+    if (persist) this.#memory = new Memory("fanfare " + url + " " + (key ?? ""), this.#channels);
   }
 
   get state(): State {
@@ -51,24 +57,32 @@ export class Fanfare {
 
   /**
    * Calls handler with each message of the channel, until unsubscribed. Fulfilled when the server has answered; while
-   * there is no connection it waits. The channel is subscribed to once, however many handlers it has.
+   * there is no connection it waits. The channel is subscribed to once, however many handlers it has. After a break it
+   * goes on behind the last message; where that cannot be, the event `gap` tells.
    */
-  async subscribe<T = unknown>(channel: string, handler: (message: Message<T>) => unknown): Promise<Subscription> {
+  async subscribe<T = unknown>(channel: string, handler: (message: Message<T>) => unknown, options: SubscribeOptions = {}): Promise<Subscription> {
     checkChannel(channel);
     if (typeof handler !== "function") throw optionsInvalid("The handler is not a function.", "Give one to subscribe.");
     this.#start();
-    const entry = this.#channels.get(channel) ?? new Channel(channel);
-    this.#channels.set(channel, entry);
+    let entry = this.#channels.get(channel);
+    if (!entry) {
+      this.#channels.set(channel, (entry = new Channel(channel)));
+      this.#memory?.recall(entry);
+      if (options.since) entry.position = options.since;
+      entry.rewind = options.rewind;
+    }
     const { holders, live, waiting, turn } = entry;
+    let { position } = entry;
     const holder = { handler };
     holders.add(holder);
     if (!live) {
       const answered = wait(waiting);
       if (!turn) this.#join(entry);
-      await answered;
+      position = await answered;
     }
     return {
       channel,
+      position,
       get active() {
         return holders.has(holder);
       },
@@ -78,16 +92,23 @@ export class Fanfare {
 
   /**
    * Publishes data, any JSON value. Fulfilled when the server has taken it. While there is no connection it waits for
-   * one, at most 10 s; after `connection_lost` and `no_answer` the message may or may not have gone out.
+   * one, at most 10 s; where the connection breaks before the answer it is sent once more, with the same id, so that a
+   * durable channel has it once. After `connection_lost` and `no_answer` the message may or may not have gone out.
    */
   async publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
     checkChannel(channel);
     const text = JSON.stringify(data) as string | undefined; // as it is now, however long it waits
-    const command = { type: "publish", channel, data: text && JSON.parse(text), event: options.event, id: options.id };
+    const { event, id = makeID(), ifPosition: if_position } = options;
+    const command = { type: "publish", channel, data: text && JSON.parse(text), event, id, if_position };
     this.#start();
     return new Promise((resolve, reject) => {
-      this.#connection.ask(command, (answer) => (answer instanceof FanfareError ? reject(answer) : resolve({ id: answer.id!, position: answer.position! })), true);
+      this.#connection.ask(command, (answer) => (answer instanceof FanfareError ? reject(answer) : resolve({ id: answer.id!, position: answer.position!, duplicate: !!answer.duplicate })), true);
     });
+  }
+
+  /** Calls the server's REST API (PROTOCOL.md, section 9) as this client: a POST where there is a body. Rejects as it refuses. */
+  request(path: string, body?: object): Promise<any> {
+    return this.#connection.request(path, body);
   }
 
   /** Listens to an event. The function that comes back ends that. */
@@ -124,16 +145,17 @@ export class Fanfare {
       const waiting = [...this.#channels.values()].flatMap((channel) => channel.end());
       for (const waiter of this.#waiting.splice(0).concat(waiting)) waiter.reject(closed(error));
       this.#channels.clear();
+      this.#memory?.end();
     }
-    if (current === "connected") for (const waiter of this.#waiting.splice(0)) waiter.resolve();
+    if (current === "connected") for (const waiter of this.#waiting.splice(0)) waiter.resolve("");
     this.#emitter.emit("state", change);
   }
 
   #join(channel: Channel): void {
     if (!this.#connection.greeted) return; // greeted joins all
     const turn = ++channel.turn;
-    const since = channel.position;
-    this.#connection.ask({ type: "subscribe", channel: channel.name, ...(since && { since }) }, (answer) => {
+    const { name, position: since, at, rewind } = channel;
+    this.#connection.ask({ type: "subscribe", channel: name, ...(since && { since, at }), rewind }, (answer) => {
       if (turn === channel.turn) this.#joined(channel, since, answer);
     });
   }
@@ -145,17 +167,24 @@ export class Fanfare {
       if (retryAfter) return channel.retry.set(retryAfter, () => this.#join(channel));
       if (code === "position_invalid" && since) {
         channel.position = "";
-        this.#emitter.emit("gap", { channel: channel.name, since, position: "" });
+        this.#gap(channel, since, "", code);
         return this.#join(channel);
       }
       if (code !== "already_subscribed") return this.#end(channel, answer);
-    } else if (!answer.recovered) {
-      const position = answer.position ?? "";
-      if (since && position !== since) this.#emitter.emit("gap", { channel: channel.name, since, position });
-      channel.position = position;
+    } else {
+      const { recovered, position = "", reason = "unknown" } = answer;
+      if (!recovered) {
+        if (since && position !== since) this.#gap(channel, since, position, reason);
+        channel.at = this.#connection.time;
+        channel.rewound = !!channel.rewind;
+        // Where two transports are read, the other one may be further on.
+        if (!(distance(channel.position, position) < 0)) channel.position = position;
+      }
+      channel.lag = recovered || channel.rewind ? 2 : 0;
+      channel.rewind = undefined;
     }
     channel.live = true;
-    for (const waiter of channel.waiting.splice(0)) waiter.resolve();
+    for (const waiter of channel.waiting.splice(0)) waiter.resolve(channel.position);
   }
 
   async #leave(channel: Channel, holder: { handler: unknown }): Promise<void> {
@@ -178,19 +207,34 @@ export class Fanfare {
   #received(frame: Frame): void {
     const channel = this.#channels.get(frame.channel ?? "");
     if (frame.type === "message" && channel) this.#deliver(channel, frame);
+    else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
     else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
     else if (frame.type === "error") this.#failed(errorOf(frame));
   }
 
   #deliver(channel: Channel, frame: Frame): void {
     const { type: _, ...message } = frame;
-    const { position, previous } = frame;
-    const since = channel.position;
+    const { position = "", previous = "", time } = frame;
+    const since = channel.rewound ? "" : channel.position;
+    const step = distance(since, position);
+    if (step <= 0) return; // a double
     channel.position = position || since;
-    if (since && previous && previous !== since) this.#emitter.emit("gap", { channel: channel.name, since, position: previous });
+    channel.at = time;
+    channel.lag &&= 2;
+    channel.rewound = false;
+    if (step !== step ? since && position : distance(since, previous) > 0) this.#gap(channel, since, previous, step ? "missed" : "epoch");
     for (const holder of [...channel.holders]) {
       if (channel.holders.has(holder)) void run(holder.handler, message as unknown as Message, (error) => this.#failed(error));
     }
+  }
+
+  /** A ping's time counts for channels on which nothing old is on its way any more. */
+  #pinged(channel: Channel, time: number | undefined): void {
+    if (channel.live && !(channel.lag && --channel.lag)) channel.at = time;
+  }
+
+  #gap({ name: channel }: Channel, since: string, position: string, reason: string): void {
+    this.#emitter.emit("gap", { channel, since, position, reason });
   }
 
   #failed(error: unknown): void {

@@ -3,8 +3,9 @@ import { closed, connectionLost, FanfareError, noAnswer } from "./error.ts";
 import { errorOf, type Command, type Frame } from "./frame.ts";
 import { bytes } from "./name.ts";
 import { Requests, type Answer, type Request } from "./request.ts";
+import { call, problem } from "./rest.ts";
 import { SocketTransport } from "./socket.ts";
-import { StreamTransport } from "./stream.ts";
+import type { Past, StreamTransport } from "./stream.ts";
 import { Timer } from "./timer.ts";
 import type { Fetch, SocketClass, State, StateChange } from "./types.ts";
 import { Wakeup } from "./wakeup.ts";
@@ -54,6 +55,8 @@ export class Connection {
   error: FanfareError | undefined;
   /** Hello is out: subscribes may be sent. */
   greeted = false;
+  /** The server's, in its last welcome or ping. */
+  time: number | undefined;
 
   readonly #settings: Settings;
   readonly #events: ConnectionEvents;
@@ -68,6 +71,8 @@ export class Connection {
   /** What the spare took over from, read for a moment longer. */
   #old: Line | undefined;
   readonly #seen = new Set<string>();
+  #streams: typeof StreamTransport | undefined;
+  readonly #past: Past = {};
 
   #hello: Command | undefined;
   #welcomed = 0; // when, 0 = not yet
@@ -120,6 +125,19 @@ export class Connection {
     if (this.state === "connected" || !patient) this.#send(request);
   }
 
+  /** The answer to a REST request. */
+  async request(path: string, body?: object): Promise<any> {
+    const { url, fetch, getToken } = this.#settings;
+    const ask = async (hello: Command): Promise<Frame & { ok: boolean }> => {
+      const response = await call(fetch, url + path, hello.key ?? hello.token!, body);
+      return { ...(response.ok ? await response.json() : await problem(response)), ok: response.ok };
+    };
+    let answer = await ask(this.#hello ?? (await this.#greeting()));
+    if (answer.code === "token_expired" && getToken) answer = await ask(await this.#greeting());
+    if (!answer.ok) throw errorOf(answer);
+    return answer;
+  }
+
   #send(request: Request): void {
     if (bytes(JSON.stringify(request.command)) > this.#maxFrame) {
       // The server would end the connection, and for good (clause 2.6).
@@ -132,33 +150,40 @@ export class Connection {
   async #try(): Promise<void> {
     const attempt = ++this.#attempt;
     const late = (): void => this.#lost(1006, noAnswer());
+    const socketClass = this.#blocked < 2 ? this.#settings.WebSocket : undefined;
     this.#watch.set(attemptTime, late);
     try {
       this.#hello = await this.#greeting();
+      if (!socketClass) await this.#load();
     } catch (error) {
       if (attempt === this.#attempt) this.#lost(1006, error as FanfareError);
       return;
     }
     if (attempt !== this.#attempt) return;
     this.#watch.set(attemptTime, late);
-    this.#line = this.#dial(this.#blocked < 2 ? this.#settings.WebSocket : undefined);
+    this.#line = this.#dial(socketClass);
     this.#line.start();
   }
 
   async #greeting(): Promise<Command> {
-    const { key, token, getToken } = this.#settings;
-    return { type: "hello", key, token: getToken ? await this.#token() : token, client: "fanfare-js/" + VERSION };
+    const { key, getToken } = this.#settings;
+    let { token } = this.#settings;
+    try {
+      if (getToken && (typeof (token = await getToken()) !== "string" || !token)) throw "it must return the token's text";
+    } catch (cause) {
+      throw new FanfareError("token_failed", `getToken failed: ${cause}`, "Mend it; it is called again with the next try.", { cause });
+    }
+    return { type: "hello", key, token, client: "fanfare-js/" + VERSION };
   }
 
-  async #token(): Promise<string> {
-    let cause: unknown = "it must return the token's text";
+  /** Server-sent events are code of their own, for most never need it. */
+  async #load(): Promise<void> {
     try {
-      const token = await this.#settings.getToken!();
-      if (token && typeof token === "string") return token;
-    } catch (error) {
-      cause = error;
+      this.#streams ??= (await import("./stream.ts")).StreamTransport;
+    } catch {
+      this.#blocked = 1;
+      throw connectionLost();
     }
-    throw new FanfareError("token_failed", `getToken failed: ${cause}`, "Mend it; it is called again with the next try.", { cause });
   }
 
   #dial(socketClass: SocketClass | undefined): Line {
@@ -171,7 +196,7 @@ export class Connection {
       frame: (frame: Frame) => this.#received(line, frame),
       closed: (code: number, reason: string) => this.#ended(line, code, reason),
     };
-    const line: Line = socketClass ? new SocketTransport(socketClass, url, events) : new StreamTransport(fetch, url, events);
+    const line: Line = socketClass ? new SocketTransport(socketClass, url, events) : new this.#streams!(fetch, url, events, this.#past);
     return line;
   }
 
@@ -185,7 +210,9 @@ export class Connection {
   #received(line: Line, frame: Frame): void {
     switch (frame.type) {
       case "ping":
-        return line.send({ type: "pong", ref: frame.ref });
+        line.send({ type: "pong", ref: frame.ref });
+        this.time = frame.time;
+        return this.#events.frame(frame);
       case "welcome":
         return this.#welcome(line, frame);
       case "close":
@@ -217,6 +244,7 @@ export class Connection {
     this.#down = 0;
     this.#maxFrame = (frame.max_data ?? Infinity) + 4096;
     this.#silence = (frame.ping_interval ?? 25) * 1000 + grace;
+    this.time = frame.time;
     this.#skew = frame.time ? frame.time - now : 0;
     this.#listen();
     this.#renewBefore(frame.expires);
@@ -265,9 +293,10 @@ export class Connection {
       this.#events.failed(error);
     };
     try {
-      const token = await this.#token();
+      const hello = await this.#greeting();
       if (line !== this.#line) return;
-      this.ask({ type: "auth", token }, (answer) => {
+      this.#hello = hello;
+      this.ask({ type: "auth", token: hello.token }, (answer) => {
         if (!(answer instanceof FanfareError)) this.#renewBefore(answer.expires);
         else again(answer);
       });

@@ -4,6 +4,8 @@ export interface ErrorDetails {
   channel?: string | undefined;
   /** When trying again makes sense, in milliseconds. */
   retryAfter?: number | undefined;
+  /** Where the channel is, of `position_conflict`. */
+  position?: string | undefined;
   /** What was thrown first. */
   cause?: unknown;
 }
@@ -21,6 +23,8 @@ export class FanfareError extends Error {
   declare readonly channel: string | undefined;
   /** When trying again makes sense, in milliseconds. */
   declare readonly retryAfter: number | undefined;
+  /** Where the channel is, of `position_conflict`. */
+  declare readonly position: string | undefined;
 
   constructor(code: string, message: string, remedy: string, details: ErrorDetails = {}) {
     super(message);

@@ -3,6 +3,8 @@ export interface StreamEvent {
   /** "message" where the stream named none. */
   name: string;
   data: string;
+  /** The last id up to here. */
+  id: string;
 }
 
 /** Reads a stream of server-sent events, in pieces cut anywhere. */
@@ -10,8 +12,9 @@ export class EventParser {
   #rest = "";
   #name = "";
   #data: string[] = [];
+  #id = "";
 
-  /** The events that text completes. */
+  /** The events that text completes, those without data too: they may have an id. */
   push(text: string): StreamEvent[] {
     const found: StreamEvent[] = [];
     // A CR at the end may be half of a CRLF: it waits for what follows.
@@ -20,7 +23,7 @@ export class EventParser {
     for (const line of all) {
       if (line) this.#field(line);
       else {
-        if (this.#data.length) found.push({ name: this.#name || "message", data: this.#data.join("\n") });
+        found.push({ name: this.#name || "message", data: this.#data.join("\n"), id: this.#id });
         this.#name = "";
         this.#data = [];
       }
@@ -32,5 +35,6 @@ export class EventParser {
     const [name, value = ""] = line.split(/: ?(.*)/);
     if (name === "data") this.#data.push(value);
     if (name === "event") this.#name = value;
+    if (name === "id") this.#id = value;
   }
 }

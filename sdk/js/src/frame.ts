@@ -1,4 +1,5 @@
 import { FanfareError } from "./error.ts";
+import type { Rewind } from "./types.ts";
 
 /** A frame from a server (PROTOCOL.md, sections 2 to 6). Which members are set depends on its type. */
 export interface Frame {
@@ -13,6 +14,8 @@ export interface Frame {
   position?: string;
   previous?: string;
   recovered?: boolean;
+  reason?: string;
+  duplicate?: boolean;
   id?: string;
   time?: number;
   expires?: number;
@@ -27,12 +30,15 @@ export interface Command {
   ref?: number | undefined;
   channel?: string;
   since?: string;
+  at?: number | undefined;
+  rewind?: Rewind | undefined;
   key?: string | undefined;
   token?: string | undefined;
   client?: string;
   data?: unknown;
   event?: string | undefined;
   id?: string | undefined;
+  if_position?: string | undefined;
 }
 
 /** The frame in text; undefined where there is none, for a newer server may say what we do not understand (clause 1.8). */
@@ -46,6 +52,6 @@ export function parse(text: string): Frame | undefined {
 
 /** The error that an error, close or unsubscribed frame tells of. */
 export function errorOf(frame: Frame): FanfareError {
-  const { code = "internal", message = code, remedy = "", channel, retry_after: retryAfter } = frame;
-  return new FanfareError(code, message, remedy, { channel, retryAfter });
+  const { code = "internal", message = code, remedy = "", channel, retry_after: retryAfter, position } = frame;
+  return new FanfareError(code, message, remedy, { channel, retryAfter, position });
 }

@@ -1,4 +1,5 @@
 import { Fanfare } from "./client.ts";
+import { history } from "./history.ts";
 
-// For <script src="/sdk/fanfare.js">: the class itself is the one global name.
-Object.assign(globalThis, { Fanfare });
+// For <script src="/sdk/fanfare.js">: the class itself is the one global name, with all the rest on it.
+Object.assign(globalThis, { Fanfare: Object.assign(Fanfare, { history }) });

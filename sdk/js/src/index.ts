@@ -12,9 +12,11 @@ export type {
   Published,
   PublishOptions,
   ResponseLike,
+  Rewind,
   SocketClass,
   SocketLike,
   State,
   StateChange,
+  SubscribeOptions,
   Subscription,
 } from "./types.ts";

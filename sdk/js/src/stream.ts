@@ -1,36 +1,52 @@
-import { connectionLost } from "./error.ts";
 import { EventParser, type StreamEvent } from "./events.ts";
 import { parse, type Command, type Frame } from "./frame.ts";
+import { call, problem } from "./rest.ts";
 import { Timer } from "./timer.ts";
 import type { Transport, TransportEvents } from "./transport.ts";
-import type { Fetch, ResponseLike } from "./types.ts";
+import type { Fetch, ResponseLike, Rewind } from "./types.ts";
 
 const settle = 10; // ms: subscribes that come together make one stream
+const overlap = 500; // ms that a stream waits for what is on its way in the one before it
 const patience = 15_000; // ms for a stream to be there
 const most = 100; // channels of a stream (clause 7.1)
+const gone: Frame = { type: "close", close: 1006 };
 
 /** One response that is being read. */
 interface Stream {
   readonly abort: AbortController;
+  readonly credential: string;
+  readonly channels: readonly string[];
   /** Channels that it has not answered. */
   readonly waiting: Set<string>;
+  /** Its last event's; resumes its channels (clause 7.7). */
+  id: string;
 }
+
+/** What outlives a transport: the last stream that had an id. */
+export interface Past {
+  last?: Stream | undefined;
+}
+
+/** A channel's subscribe that waits for its answer; undefined once answered. */
+type Wanted = { readonly ref: number; readonly rewind: Rewind | undefined } | undefined;
 
 /**
  * Server-sent events for what comes and POST for what goes, as a transport (PROTOCOL.md, section 7).
  *
- * A stream's channels are fixed, so another set of channels or another token means another stream: the old one is read
- * until the new one has answered for all its channels.
+ * A stream's channels are fixed, so another set of channels or another token means another stream. The old one is read
+ * until the new one has answered for all its channels, and then a moment longer, before anything new is read, unless the
+ * new one resumes: positions tell what came twice.
  */
 export class StreamTransport implements Transport {
   readonly socket = false as const;
   readonly #fetch: Fetch;
   readonly #base: string;
   readonly #events: TransportEvents;
+  readonly #past: Past;
+  /** Until a stream is opened, or takes over. */
   readonly #settle: Timer = new Timer();
   readonly #patience: Timer = new Timer();
-  /** Channel → ref of its subscribe, 0 once answered. */
-  readonly #wanted = new Map<string, number>();
+  readonly #wanted = new Map<string, Wanted>();
   #credential = "";
   /** The ref of the auth that waits for its stream. */
   #auth = 0;
@@ -39,15 +55,16 @@ export class StreamTransport implements Transport {
   #welcomed = false;
   #closed = false;
 
-  constructor(fetch: Fetch, base: string, events: TransportEvents) {
+  constructor(fetch: Fetch, base: string, events: TransportEvents, past: Past) {
     this.#fetch = fetch;
     this.#base = base;
     this.#events = events;
+    this.#past = past;
   }
 
   /** Without channels there is no stream, and nothing that could show life. */
   get quiet(): boolean {
-    return !this.#live;
+    return !this.#live?.channels.length;
   }
 
   /** Two streams are read, which may both bring a message. */
@@ -59,7 +76,7 @@ export class StreamTransport implements Transport {
     this.#events.open();
   }
 
-  send({ type, ref = 0, channel = "", key, token, ...message }: Command): void {
+  send({ type, ref = 0, channel = "", key, token, rewind, ...message }: Command): void {
     if (type === "publish") {
       void this.#publish(ref, { channel, ...message });
       return;
@@ -73,7 +90,7 @@ export class StreamTransport implements Transport {
     } else if (type !== "subscribe") {
       return;
     } else if (this.#wanted.size < most) {
-      this.#wanted.set(channel, ref);
+      this.#wanted.set(channel, { ref, rewind });
     } else {
       return this.#tell({ type: "error", ref, channel, code: "channel_limit", message: "Without WebSocket, 100 channels are the most.", remedy: "Let WebSocket through, or unsubscribe from some." });
     }
@@ -83,7 +100,8 @@ export class StreamTransport implements Transport {
   close(): void {
     this.#closed = true;
     this.#settle.clear();
-    this.#adopt();
+    this.#patience.clear();
+    for (const stream of [this.#live, this.#next]) stream?.abort.abort();
   }
 
   #change(): void {
@@ -94,37 +112,51 @@ export class StreamTransport implements Transport {
     if (!this.#closed) this.#events.frame(frame);
   }
 
-  /** Puts stream in the place of all others. */
-  #adopt(stream?: Stream): void {
-    for (const other of [this.#live, this.#next]) if (other !== stream) other?.abort.abort();
+  /** Puts stream in the place of the one before it. */
+  #adopt(stream: Stream): void {
+    this.#live?.abort.abort();
     this.#live = stream;
     this.#next = undefined;
     this.#patience.clear();
+    // What was asked for meanwhile.
+    if (stream.credential !== this.#credential || !this.#same(stream.channels)) this.#change();
+  }
+
+  #same(channels: readonly string[]): boolean {
+    return channels.length === this.#wanted.size && channels.every((name) => this.#wanted.has(name));
   }
 
   async #open(): Promise<void> {
+    if (this.#next) return; // whatever becomes of it looks again
+    const { last } = this.#past;
+    // Behind a break first what can be resumed; all the rest comes with the next stream.
+    const resumes = last?.channels.every((name) => this.#wanted.has(name)) && (!this.#live || this.#same(last.channels)) ? last : undefined;
+    const rewind = [...this.#wanted.values()].find((wanted) => wanted?.rewind)?.rewind;
+    const channels = resumes?.channels ?? [...this.#wanted].filter(([, wanted]) => !wanted?.rewind || wanted.rewind === rewind).map(([name]) => name);
     const abort = new AbortController();
     const { signal } = abort;
-    const stream: Stream = { abort, waiting: new Set(this.#wanted.keys()) };
-    this.#next?.abort.abort();
+    const stream: Stream = { abort, credential: this.#credential, channels, waiting: new Set(channels), id: "" };
     this.#next = stream;
-    this.#patience.set(patience, () => this.#end({ type: "close", close: 1006 }));
+    this.#patience.set(patience, () => this.#end(gone));
     try {
-      const query = [...stream.waiting].map((name) => "channel=" + encodeURIComponent(name)).join("&");
+      const query = channels.map((name) => "channel=" + encodeURIComponent(name));
+      if (resumes) query.push("last_event_id=" + encodeURIComponent(resumes.id));
+      else if (rewind) query.push("rewind=" + (rewind.count ?? rewind.seconds + "s"));
       // Without channels, a request that shows whether HTTP works and the credential is good.
-      const response = await (query ? this.#request("/v1/sse?" + query, undefined, signal) : this.#request("/v1/tickets", {}, signal));
+      const response = await (channels.length ? this.#request("/v1/sse?" + query.join("&"), undefined, signal) : this.#request("/v1/tickets", {}, signal));
       const refusal = response.ok ? undefined : await problem(response);
       if (signal.aborted) return;
       if (refusal) return this.#refused(stream, refusal);
-      if (query) return await this.#read(stream, response);
-      this.#welcome({ type: "welcome" });
-      this.#adopt();
+      if (channels.length) return await this.#read(stream, response, !!resumes || this.quiet);
+      this.#welcome(stream, { type: "welcome" });
+      this.#adopt(stream);
     } catch {
-      this.#broken(stream, { type: "close", close: 1006 });
+      this.#broken(stream, gone);
     }
   }
 
-  async #read(stream: Stream, response: ResponseLike): Promise<void> {
+  /** Reads until the end. What is sure needs no look at the stream before it. */
+  async #read(stream: Stream, response: ResponseLike, sure: boolean): Promise<void> {
     const reader = response.body!.getReader();
     const decoder = new TextDecoder();
     const parser = new EventParser();
@@ -135,32 +167,38 @@ export class StreamTransport implements Transport {
       this.#events.alive();
       for (const event of parser.push(decoder.decode(value, { stream: true }))) {
         this.#event(stream, event);
+        if (stream === this.#next && !stream.waiting.size) {
+          if (!sure) await new Promise<void>((done) => this.#settle.set(overlap, done));
+          if (!stream.abort.signal.aborted) this.#adopt(stream);
+        }
         if (stream.abort.signal.aborted) return;
+        if (stream.id && stream === this.#live) this.#past.last = stream;
       }
     }
   }
 
-  #event(stream: Stream, { name, data }: StreamEvent): void {
+  #event(stream: Stream, { name, data, id }: StreamEvent): void {
+    stream.id = id;
     const frame = parse(data);
     const channel = frame?.channel ?? "";
-    const ref = this.#wanted.get(channel);
     if (!frame) return;
-    if (name === "welcome") this.#welcome(frame);
+    if (name === "welcome") this.#welcome(stream, frame);
     if (name === "close") this.#broken(stream, frame);
-    if (name === "message" && ref !== undefined) this.#tell(frame);
+    if (name === "message" && this.#wanted.has(channel)) this.#tell(frame);
     if (name === "subscribed") {
-      if (ref) {
-        this.#wanted.set(channel, 0);
-        this.#tell({ ...frame, ref });
+      const wanted = this.#wanted.get(channel);
+      if (wanted) {
+        this.#wanted.set(channel, undefined);
+        this.#tell({ ...frame, ref: wanted.ref });
       }
       stream.waiting.delete(channel);
-      if (stream === this.#next && !stream.waiting.size) this.#adopt(stream);
     }
   }
 
   /** The first welcome is told as it is; a later one answers auth. */
-  #welcome(frame: Frame): void {
+  #welcome(stream: Stream, frame: Frame): void {
     const ref = this.#auth;
+    if (stream.credential !== this.#credential) return;
     this.#auth = 0;
     if (!this.#welcomed) this.#tell(frame);
     else if (ref) this.#tell({ ...frame, type: "authorized", ref });
@@ -180,54 +218,32 @@ export class StreamTransport implements Transport {
     this.#events.closed(frame.close!, "");
   }
 
-  /** One channel's refusal is that channel's end; any other is the connection's. */
-  #refused({ waiting }: Stream, frame: Frame): void {
-    const [first = ""] = waiting;
-    const channel = frame.channel ?? (frame.code === "not_granted" && waiting.size === 1 ? first : "");
-    const ref = this.#wanted.get(channel);
-    if (ref === undefined) return this.#end({ ...frame, type: "close" });
+  /** One channel's refusal is that channel's end, an id's that of the resume; any other is the connection's. */
+  #refused({ channels }: Stream, frame: Frame): void {
+    const { code } = frame;
+    const [first = ""] = channels;
+    const channel = frame.channel ?? (code === "not_granted" && channels.length === 1 ? first : "");
+    const known = this.#wanted.has(channel);
+    if (!known && !(code === "position_invalid" && this.#past.last)) return this.#end({ ...frame, type: "close" });
+    this.#next = this.#past.last = undefined;
+    const wanted = this.#wanted.get(channel);
     this.#wanted.delete(channel);
     this.#change();
-    this.#tell({ ...frame, channel, type: ref ? "error" : "unsubscribed", ref });
+    if (known) this.#tell({ ...frame, channel, type: wanted ? "error" : "unsubscribed", ref: wanted?.ref });
   }
 
   async #publish(ref: number, message: object): Promise<void> {
-    let frame: Frame;
     try {
       const response = await this.#request("/v1/messages", message);
-      frame = response.ok ? { ...(await response.json()), type: "published" } : await problem(response);
+      const frame = response.ok ? { ...(await response.json()), type: "published" } : await problem(response);
+      this.#tell({ ...frame, ref });
+      if (frame.code === "token_expired") this.#end({ ...frame, type: "close" });
     } catch {
-      const { code, message, remedy } = connectionLost();
-      frame = { type: "error", code, message, remedy };
+      if (!this.#closed) this.#end(gone); // it is sent again when we are back
     }
-    this.#tell({ ...frame, ref });
-    if (frame.code === "token_expired") this.#end({ ...frame, type: "close" });
   }
 
   #request(path: string, body?: object, signal?: AbortSignal): Promise<ResponseLike> {
-    const fetch = this.#fetch; // the browser's must not be called as a method of ours
-    return fetch(this.#base + path, {
-      method: body ? "POST" : "GET",
-      headers: { Authorization: "Bearer " + this.#credential }, // no others: servers allow other origins few
-      body: body && JSON.stringify(body),
-      signal,
-    });
+    return call(this.#fetch, this.#base + path, this.#credential, body, signal);
   }
-}
-
-/** The error frame that an HTTP error tells of, with the close code that says what to do. */
-async function problem(response: ResponseLike): Promise<Frame> {
-  const { status, headers } = response;
-  const { code, detail, remedy, channel } = await response.json().catch(() => ({}));
-  // What a proxy says in place of the server may pass; so may overload.
-  const passes = !code || status > 499 || status === 429 || status === 408;
-  return {
-    type: "error",
-    code: code ?? "unavailable",
-    message: detail ?? "HTTP " + status,
-    remedy,
-    channel,
-    retry_after: Number(headers.get("Retry-After")) * 1000 || undefined,
-    close: code === "token_expired" ? 4201 : passes ? 1006 : 4300,
-  };
 }

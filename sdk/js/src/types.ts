@@ -40,14 +40,29 @@ export interface Message<T = unknown> {
 export interface Published {
   readonly id: string;
   readonly position: string;
+  /** The id was published within the last two minutes, by this client's second try for example; position is that of the first time. */
+  readonly duplicate: boolean;
 }
 
 /** What may be said about a message besides its data. */
 export interface PublishOptions {
   /** A name for what the message is, 1 to 64 bytes. */
   event?: string;
-  /** An id of your own, 1 to 64 characters of A-Z a-z 0-9 . _ : - */
+  /** An id of your own, 1 to 64 characters of A-Z a-z 0-9 . _ : - Default: a random one. */
   id?: string;
+  /** Publish only if this is the position of the channel's last message; "" if it has none. Else it is a `position_conflict`. */
+  ifPosition?: string;
+}
+
+/** How much of the past comes first: that many messages, 1 to 1000, or those of that many seconds, 1 to 2,592,000. */
+export type Rewind = { count: number; seconds?: never } | { seconds: number; count?: never };
+
+/** Where a subscription begins. Counts for a channel's first handler. Default: with what comes from now on. */
+export interface SubscribeOptions {
+  /** Begin behind this position, as another page or server knew it. If that is gone, `gap` tells. */
+  since?: string;
+  /** Begin with the newest part of the past; after a `since` that is gone too. */
+  rewind?: Rewind;
 }
 
 /** Messages of a channel may be missing between two positions. */
@@ -55,6 +70,11 @@ export interface Gap {
   readonly channel: string;
   readonly since: string;
   readonly position: string;
+  /**
+   * Why: `expired`, `evicted` (too many), `epoch` (the channel was moved or lost), `ephemeral`, `position_invalid`,
+   * `missed` (a hole between messages), `unknown` (server-sent events do not say).
+   */
+  readonly reason: string;
 }
 
 /** A subscription that the server ended or did not restore. */
@@ -110,6 +130,10 @@ export interface Place {
   WebSocket?: SocketClass;
   /** Default: the global one. */
   fetch?: Fetch;
+  /** Listens to the event `gap` from the beginning. */
+  onGap?: (gap: Gap) => void;
+  /** Keep positions over a reload of the page, in sessionStorage, for two minutes. */
+  persist?: boolean;
 }
 
 /** Exactly one of key, token and getToken: who the client is. */
@@ -139,6 +163,8 @@ export type Options = Place & Credential;
 /** A handler's hold on a channel. */
 export interface Subscription {
   readonly channel: string;
+  /** What came up to here is the past: history until it and this subscription mesh, without rewind. "" on an ephemeral channel. */
+  readonly position: string;
   /** Whether messages still reach the handler: false after unsubscribe, close, or when the server ended it. */
   readonly active: boolean;
   /** Ends it at once. The promise is fulfilled when the server knows; it never rejects. */

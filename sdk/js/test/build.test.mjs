@@ -12,8 +12,9 @@ const read = (name) => readFileSync(new URL("../" + name, import.meta.url), "utf
 const path = (name) => fileURLToPath(new URL("../" + name, import.meta.url));
 
 test("the declarations are what src declares: npm run types", () => {
-  const want = declarations();
-  for (const name of ["dist/fanfare.d.ts", "dist/fanfare.d.cts"]) assert.equal(read(name), want, name);
+  const want = Object.entries(declarations());
+  assert.equal(want.length, 4);
+  for (const [name, text] of want) assert.equal(read("dist/" + name), text, name);
 });
 
 test("right code compiles, wrong code does not", () => {
@@ -28,6 +29,9 @@ test("import and require give the same names", async () => {
   assert.deepEqual(Object.keys(required).sort(), ["Fanfare", "FanfareError"]);
   assert.deepEqual(Object.keys(imported).sort(), ["Fanfare", "FanfareError"]);
   assert.equal(required.Fanfare.Error, required.FanfareError);
+  const whole = await import("../dist/fanfare.mjs");
+  assert.deepEqual(Object.keys(whole).sort(), ["Fanfare", "FanfareError", "history"]);
+  for (const part of [await import("@fanfarehq/client/history"), createRequire(import.meta.url)("@fanfarehq/client/history")]) assert.deepEqual(Object.keys(part), ["history"]);
 });
 
 test("the script has one global, the class, and knows the server it came from", async () => {
@@ -51,6 +55,7 @@ test("the script has one global, the class, and knows the server it came from", 
     assert.deepEqual(Object.keys(page).filter((k) => !before.has(k)), ["Fanfare"]);
     assert.equal(page.Fanfare.name, "Fanfare");
     assert.equal(page.Fanfare.Error.name, "FanfareError");
+    assert.equal(typeof page.Fanfare.history, "function");
     const ff = new page.Fanfare({ key: "k" });
     ff.connect();
     await new Promise((done) => setImmediate(done));

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Fanfare, FanfareError } from "../dist/fanfare.mjs";
+import { Fanfare, FanfareError } from "@fanfarehq/client";
 import { outcome, settle, world } from "./world.mjs";
 
 test("nothing happens before the first call", async (t) => {
@@ -28,7 +28,7 @@ test("hello, subscribe, publish, unsubscribe, close", async (t) => {
   assert.equal(sub.channel, "orders:42");
   assert.equal(sub.active, true);
 
-  assert.deepEqual(await ff.publish("chat:1", { a: [1] }, { event: "typing", id: "x1" }), { id: "x1", position: "" });
+  assert.deepEqual(await ff.publish("chat:1", { a: [1] }, { event: "typing", id: "x1" }), { id: "x1", position: "", duplicate: false });
   assert.deepEqual(socket.sent[2], { type: "publish", ref: 2, channel: "chat:1", data: { a: [1] }, event: "typing", id: "x1" });
 
   const { type, ...message } = server.publish("orders:42", null, { event: "paid", user: "u1" });

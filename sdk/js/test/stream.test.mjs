@@ -74,16 +74,26 @@ test("without a WebSocket class there is only HTTP", async (t) => {
 test("publish is a POST, and its refusals are those of REST", async (t) => {
   // claims: 9.2 9.3 9.10
   const { server, ff } = await fallen(t);
-  assert.deepEqual(await ff.publish("chat:1", [1], { event: "e", id: "x" }), { id: "x", position: "" });
+  assert.deepEqual(await ff.publish("chat:1", [1], { event: "e", id: "x" }), { id: "x", position: "", duplicate: false });
   assert.deepEqual(server.requests.at(-1), { path: "/v1/messages", method: "POST", credential: "Bearer ffp_k", body: { channel: "chat:1", data: [1], event: "e", id: "x" } });
   server.problems.set("/v1/messages", [429, { code: "publish_rate", detail: "Slow.", remedy: "Wait.", channel: "chat:1" }, { "Retry-After": "2" }]);
   const e = await ff.publish("chat:1", 1).catch((e) => e);
   assert.deepEqual([e.code, e.message, e.remedy, e.channel, e.retryAfter], ["publish_rate", "Slow.", "Wait.", "chat:1", 2000]);
   server.problems.set("/v1/messages", [502, undefined]);
   assert.equal(await outcome(ff.publish("c", 1)), "unavailable");
+});
+
+test("a POST that breaks is a connection that breaks: it is sent again", async (t) => {
+  const { server, ff, clock } = await fallen(t);
   server.http = "refuse";
-  assert.equal(await outcome(ff.publish("c", 1)), "connection_lost");
-  assert.equal(ff.state, "connected");
+  const done = ff.publish("c", 1);
+  await settle();
+  assert.equal(ff.states.at(-1), "reconnecting:connection_lost");
+  server.http = "up";
+  await clock.advance(2_000);
+  const [first, second] = server.requests.filter((r) => r.path === "/v1/messages");
+  assert.deepEqual(first.body, second.body);
+  assert.equal((await done).id, first.body.id);
 });
 
 test("another channel makes another stream, and what both bring is seen once", async (t) => {
@@ -102,20 +112,24 @@ test("another channel makes another stream, and what both bring is seen once", a
   server.publish("c", 2);
   await settle();
   await more;
+  assert.ok(old.open, "what is on its way is waited for");
+  old.event("", { type: "message", channel: "c", id: "late", position: "", previous: "", time: 1, data: 2.5 });
+  await clock.advance(500);
   assert.ok(!old.open && next.open);
   server.publish("c", 3);
   server.publish("d e/ü", 4);
   await settle();
-  assert.deepEqual(got, [1, 2, 3, 4]);
+  assert.deepEqual(got, [1, 2, 2.5, 3, 4]);
 
   server.manual = false;
   await sub.unsubscribe();
   server.publish("c", 5);
   await clock.advance(20);
   assert.deepEqual(server.stream.channels, ["d e/ü", "f"]);
-  server.publish("c", 6);
+  server.publish("f", 6);
   await settle();
-  assert.deepEqual(got, [1, 2, 3, 4]);
+  await clock.advance(500);
+  assert.deepEqual(got, [1, 2, 2.5, 3, 4, 6]);
 });
 
 test("a stream may be cut anywhere", async (t) => {
@@ -317,7 +331,7 @@ test("a stream that ends while the next is opened does not matter", async (t) =>
   await settle();
   server.begin(next);
   server.publish("c", 1);
-  await settle();
+  await clock.advance(500);
   await more;
   assert.deepEqual(got, [1]);
   assert.equal(ff.states.filter((s) => s === "connected").length, 1);

@@ -71,7 +71,7 @@ test("replies", async (t) => {
         case "subscribed":
           return assert.equal((await sub).channel, reply.channel);
         case "published":
-          return assert.deepEqual(await asked, { id: reply.id, position: reply.position });
+          return assert.deepEqual(await asked, { id: reply.id, position: reply.position, duplicate: !!reply.duplicate });
         case "unsubscribed":
           if (reply.ref) return assert.ok(await asked);
           return assert.deepEqual([(await sub).code, (await sub).message, (await sub).remedy], [reply.code, reply.message, reply.remedy]);

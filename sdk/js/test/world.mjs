@@ -1,7 +1,8 @@
 // A world without a network: a clock that tests move, a page's events, and a server of WebSockets and streams.
 // What a client leaves behind in it, once closed, is an error.
 import assert from "node:assert/strict";
-import { Fanfare } from "../dist/fanfare.mjs";
+import { Fanfare } from "@fanfarehq/client";
+import "../dist/stream.mjs"; // loaded now, so that no test waits for the disk
 
 const real = { setTimeout, clearTimeout, now: Date.now, random: Math.random, setImmediate };
 

@@ -28,11 +28,18 @@ func Build(dir string) ([]File, error) {
 		name, entry string
 		format      api.Format
 	}{
+		// All in one, for pages.
 		{"fanfare.js", "global.ts", api.FormatIIFE},
-		{"fanfare.mjs", "index.ts", api.FormatESModule},
+		{"fanfare.mjs", "whole.ts", api.FormatESModule},
+		// In parts, for bundlers.
+		{"index.mjs", "index.ts", api.FormatESModule},
+		{"stream.mjs", "stream.ts", api.FormatESModule},
+		{"history.mjs", "history.ts", api.FormatESModule},
+		// For require.
 		{"fanfare.cjs", "index.ts", api.FormatCommonJS},
+		{"history.cjs", "history.ts", api.FormatCommonJS},
 	} {
-		text, err := build(dir, f.entry, f.format, false)
+		text, err := build(dir, f.entry, f.format, f.name == "index.mjs", false)
 		if err != nil {
 			return nil, fmt.Errorf("build %s: %w", f.name, err)
 		}
@@ -41,12 +48,30 @@ func Build(dir string) ([]File, error) {
 	return files, nil
 }
 
-// Minified builds the ES module as an app's own bundler would make it small.
-func Minified(dir string) ([]byte, error) {
-	return build(dir, "index.ts", api.FormatESModule, true)
+// Minified builds one of the parts (index, stream, history) as an app's own
+// bundler would make it small.
+func Minified(dir, part string) ([]byte, error) {
+	return build(dir, part+".ts", api.FormatESModule, true, true)
 }
 
-func build(dir, entry string, format api.Format, minify bool) ([]byte, error) {
+// MinifiedWhole builds the script for pages as small as it can be.
+func MinifiedWhole(dir string) ([]byte, error) {
+	return build(dir, "global.ts", api.FormatIIFE, false, true)
+}
+
+// apart leaves what is imported at run time in its own file.
+func apart() api.Plugin {
+	return api.Plugin{Name: "apart", Setup: func(b api.PluginBuild) {
+		b.OnResolve(api.OnResolveOptions{Filter: `\.ts$`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
+			if a.Kind != api.ResolveJSDynamicImport {
+				return api.OnResolveResult{}, nil
+			}
+			return api.OnResolveResult{Path: strings.TrimSuffix(a.Path, ".ts") + ".mjs", External: true}, nil
+		})
+	}}
+}
+
+func build(dir, entry string, format api.Format, parts, minify bool) ([]byte, error) {
 	version, err := packageVersion(dir)
 	if err != nil {
 		return nil, err
@@ -55,7 +80,12 @@ func build(dir, entry string, format api.Format, minify bool) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	var plugins []api.Plugin
+	if parts {
+		plugins = append(plugins, apart())
+	}
 	r := api.Build(api.BuildOptions{
+		Plugins:           plugins,
 		AbsWorkingDir:     root,
 		EntryPoints:       []string{filepath.Join("src", entry)},
 		Bundle:            true,

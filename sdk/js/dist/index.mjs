@@ -1,0 +1,906 @@
+/*! @fanfarehq/client 0.1.0 | Apache-2.0 | https://github.com/fanfarehq/fanfare */
+
+// src/error.ts
+var FanfareError = class extends Error {
+  constructor(code, message, remedy, details = {}) {
+    super(message);
+    Object.assign(this, { name: "FanfareError", code, remedy }, details);
+  }
+};
+function closed(cause) {
+  return cause ?? new FanfareError("closed", "The client is closed.", "Make a new Fanfare.");
+}
+function connectionLost() {
+  return new FanfareError("connection_lost", "The connection broke.", "The client comes back by itself; what was under way may or may not have gone out.");
+}
+function noAnswer() {
+  return new FanfareError("no_answer", "The server did not answer in time.", "The client tries again by itself; what was under way may or may not have gone out.");
+}
+function optionsInvalid(message, remedy) {
+  return new FanfareError("options_invalid", message, remedy);
+}
+
+// src/address.ts
+var script = globalThis.document?.currentScript;
+var home = /^http.*(?=\/sdk\/fanfare\.js)/.exec(script?.src ?? "")?.[0];
+function address(url) {
+  const found = url ?? home ?? String(globalThis.location?.origin);
+  if (!/^(http|ws)s?:\/\/[^/]/.test(found)) throw optionsInvalid(`There is no server at ${found}.`, "Give url, such as https://push.example.com");
+  return found.replace(/^ws/, "http").replace(/\/+$/, "");
+}
+
+// src/timer.ts
+var longest = 2 ** 31 - 1;
+var Timer = class {
+  #id;
+  /** Whether it will still fire. */
+  get pending() {
+    return this.#id !== void 0;
+  }
+  /** Calls fn once, ms from now, in place of what was set before. */
+  set(ms, fn) {
+    this.clear();
+    this.#id = setTimeout(() => {
+      this.#id = void 0;
+      fn();
+    }, Math.min(ms, longest));
+  }
+  clear() {
+    clearTimeout(this.#id);
+    this.#id = void 0;
+  }
+};
+
+// src/channel.ts
+function wait(list) {
+  return new Promise((resolve, reject) => list.push({ resolve, reject }));
+}
+var Channel = class {
+  name;
+  holders = /* @__PURE__ */ new Set();
+  /** Who waits for the server's answer. */
+  waiting = [];
+  /** Of the last message, or where the subscription began (clause 3.9); "" where there is none. */
+  position = "";
+  /** The server's time when surely all was here up to position, Unix milliseconds. */
+  at;
+  /** Pings until that time is theirs: a replay may still be under way. */
+  lag = 0;
+  /** For the first subscribe. */
+  rewind;
+  /** The next message may be older than position. */
+  rewound = false;
+  /** The server has answered, on this connection. */
+  live = false;
+  /** Counts the subscribes sent; answers to all but the last are void. */
+  turn = 0;
+  /** Until a subscribe that came too soon is sent again. */
+  retry = new Timer();
+  constructor(name) {
+    this.name = name;
+  }
+  /** Stops everything that is under way; returns who waited. */
+  end() {
+    this.turn++;
+    this.live = false;
+    this.holders.clear();
+    this.retry.clear();
+    return this.waiting.splice(0);
+  }
+};
+
+// src/backoff.ts
+var longestWait = 3e4;
+var shortest = 500;
+var Backoff = class {
+  #tries = 0;
+  /** The next wait, in milliseconds: random, from 0 to min(30 s, 0.5 s · 2^n). */
+  next() {
+    return Math.random() * Math.min(longestWait, shortest * 2 ** this.#tries++);
+  }
+  reset() {
+    this.#tries = 0;
+  }
+};
+
+// src/frame.ts
+function parse(text) {
+  try {
+    return JSON.parse(text) ?? void 0;
+  } catch {
+    return void 0;
+  }
+}
+function errorOf(frame) {
+  const { code = "internal", message = code, remedy = "", channel, retry_after: retryAfter, position } = frame;
+  return new FanfareError(code, message, remedy, { channel, retryAfter, position });
+}
+
+// src/name.ts
+var longest2 = 200;
+function bytes(text) {
+  return new TextEncoder().encode(text).length;
+}
+function makeID() {
+  return Array.from(crypto.getRandomValues(new Uint32Array(4)), (n) => n.toString(36).padStart(7, "0")).join("");
+}
+function checkChannel(name) {
+  if (typeof name !== "string" || !name || bytes(name) > longest2 || /[\p{Cc}\p{Cs}\u2028\u2029]/u.test(name)) {
+    throw new FanfareError("channel_invalid", "The channel name is not valid.", "Use 1 to 200 bytes of UTF-8 without control characters.");
+  }
+}
+
+// src/request.ts
+var patience = 1e4;
+var answerTime = 15e3;
+var Requests = class {
+  #last = 0;
+  #open = /* @__PURE__ */ new Map();
+  add(command, done, patient) {
+    const ref = ++this.#last;
+    const timer = new Timer();
+    const request = {
+      command: { ...command, ref },
+      patient,
+      out: false,
+      times: 0,
+      sent: () => {
+        request.out = true;
+        request.times++;
+        if (patient) timer.set(answerTime, () => request.finish(noAnswer()));
+      },
+      wait: (error) => {
+        request.out = false;
+        timer.set(patience, () => request.finish(error));
+      },
+      finish: (answer) => {
+        timer.clear();
+        if (this.#open.delete(ref)) done(answer);
+      }
+    };
+    this.#open.set(ref, request);
+    if (patient) request.wait(new FanfareError("not_connected", "There was no connection in time.", "Try again when connected; the state event tells."));
+    return request;
+  }
+  unsent() {
+    return [...this.#open.values()].filter((request) => !request.out);
+  }
+  /** Hands an answer to whoever waits for it. */
+  answer(frame) {
+    this.#open.get(frame.ref)?.finish(frame.type === "error" ? errorOf(frame) : frame);
+  }
+  /** The connection is gone: what went out on it gets no answer. What did not waits on, and what may go out again, unless all is over. */
+  lose(error, all) {
+    for (const request of [...this.#open.values()]) {
+      if (!all && !request.out) continue;
+      if (!all && request.patient && request.times < 2) request.wait(error);
+      else request.finish(error);
+    }
+  }
+};
+
+// src/rest.ts
+function call(fetch, url, credential, body, signal) {
+  return fetch(url, {
+    method: body ? "POST" : "GET",
+    headers: { Authorization: "Bearer " + credential },
+    // no others: servers allow other origins few
+    body: body && JSON.stringify(body),
+    signal
+  });
+}
+async function problem(response) {
+  const { status, headers } = response;
+  const { code, detail, remedy, channel, position } = await response.json().catch(() => ({}));
+  const passes = !code || status > 499 || status === 429 || status === 408;
+  return {
+    type: "error",
+    code: code ?? "unavailable",
+    message: detail ?? "HTTP " + status,
+    remedy,
+    channel,
+    position,
+    retry_after: Number(headers.get("Retry-After")) * 1e3 || void 0,
+    close: code === "token_expired" ? 4201 : passes ? 1006 : 4300
+  };
+}
+
+// src/socket.ts
+var open = 1;
+var SocketTransport = class {
+  socket = true;
+  #class;
+  #url;
+  #events;
+  #ws;
+  constructor(socketClass, base, events) {
+    this.#class = socketClass;
+    this.#url = base.replace(/^http/, "ws") + "/v1/ws";
+    this.#events = events;
+  }
+  start() {
+    let ws;
+    try {
+      ws = new this.#class(this.#url, "fanfare.v1.json");
+    } catch (error) {
+      this.#events.closed(1006, String(error));
+      return;
+    }
+    this.#ws = ws;
+    ws.onopen = () => this.#events.open();
+    ws.onmessage = (event) => {
+      this.#events.alive();
+      for (const line of String(event.data).split("\n")) {
+        const frame = parse(line);
+        if (frame && this.#ws === ws) this.#events.frame(frame);
+      }
+    };
+    ws.onclose = (event) => {
+      this.close();
+      this.#events.closed(event.code, event.reason);
+    };
+    ws.onerror = () => {
+    };
+  }
+  send(command) {
+    if (this.#ws?.readyState === open) this.#ws.send(JSON.stringify(command));
+  }
+  close() {
+    const ws = this.#ws;
+    if (!ws) return;
+    this.#ws = void 0;
+    ws.onopen = ws.onmessage = ws.onclose = null;
+    if (ws.readyState) ws.onerror = null;
+    if (ws.readyState <= open) ws.close(1e3);
+  }
+};
+
+// src/wakeup.ts
+var Wakeup = class {
+  #seen;
+  constructor(seen) {
+    this.#seen = () => {
+      if (globalThis.document?.visibilityState !== "hidden") seen();
+    };
+  }
+  start() {
+    this.#each("addEventListener");
+  }
+  stop() {
+    this.#each("removeEventListener");
+  }
+  #each(method) {
+    for (const name of ["online", "offline", "pageshow"]) globalThis[method]?.(name, this.#seen);
+    globalThis.document?.[method]?.("visibilitychange", this.#seen);
+  }
+};
+
+// src/connection.ts
+var attemptTime = 15e3;
+var probeTime = 5e3;
+var grace = 1e4;
+var steady = 1e4;
+var suspendTime = 12e4;
+var firstUpgrade = 3e4;
+var lastUpgrade = 6e5;
+var overlap = 5e3;
+var Connection = class {
+  state = "initialized";
+  /** Why it closed. */
+  error;
+  /** Hello is out: subscribes may be sent. */
+  greeted = false;
+  /** The server's, in its last welcome or ping. */
+  time;
+  #settings;
+  #events;
+  #requests = new Requests();
+  #backoff = new Backoff();
+  #wakeup = new Wakeup(() => this.#awake());
+  /** In use, or being opened. */
+  #line;
+  /** A WebSocket that is tried beside server-sent events. */
+  #spare;
+  /** What the spare took over from, read for a moment longer. */
+  #old;
+  #seen = /* @__PURE__ */ new Set();
+  #streams;
+  #past = {};
+  #hello;
+  #welcomed = 0;
+  // when, 0 = not yet
+  #farewell;
+  #attempt = 0;
+  #blocked = 0;
+  // times that WebSocket failed while HTTP worked
+  #down = 0;
+  // since when
+  #heard = 0;
+  // when
+  #silence = 0;
+  // longest allowed
+  #skew = 0;
+  // server's clock − ours
+  #maxFrame = Infinity;
+  #upgradeWait = firstUpgrade;
+  #retry = new Timer();
+  #watch = new Timer();
+  #ping = new Timer();
+  #refresh = new Timer();
+  #upgrade = new Timer();
+  #retire = new Timer();
+  constructor(settings, events) {
+    this.#settings = settings;
+    this.#events = events;
+  }
+  start() {
+    if (this.state !== "initialized") return;
+    this.#wakeup.start();
+    this.#down = Date.now();
+    void this.#try();
+    this.#become("connecting");
+  }
+  /** Ends it for good. */
+  close(error) {
+    if (this.state === "closed") return;
+    this.error = error;
+    this.#attempt++;
+    this.#wakeup.stop();
+    this.#drop();
+    this.#retry.clear();
+    this.#become("closed", error);
+    this.#requests.lose(closed(error), true);
+  }
+  /** Sends a command and calls done with its answer. A patient one waits up to 10 s for the connection. */
+  ask(command, done, patient = false) {
+    if (this.state === "closed") return done(closed(this.error));
+    const request = this.#requests.add(command, done, patient);
+    if (this.state === "connected" || !patient) this.#send(request);
+  }
+  /** The answer to a REST request. */
+  async request(path, body) {
+    const { url, fetch, getToken } = this.#settings;
+    const ask = async (hello) => {
+      const response = await call(fetch, url + path, hello.key ?? hello.token, body);
+      return { ...response.ok ? await response.json() : await problem(response), ok: response.ok };
+    };
+    let answer = await ask(this.#hello ?? await this.#greeting());
+    if (answer.code === "token_expired" && getToken) answer = await ask(await this.#greeting());
+    if (!answer.ok) throw errorOf(answer);
+    return answer;
+  }
+  #send(request) {
+    if (bytes(JSON.stringify(request.command)) > this.#maxFrame) {
+      return request.finish(new FanfareError("message_too_large", "The message is larger than this app allows.", "Send a reference to the data instead, or raise message_bytes."));
+    }
+    request.sent();
+    this.#line?.send(request.command);
+  }
+  async #try() {
+    const attempt = ++this.#attempt;
+    const late = () => this.#lost(1006, noAnswer());
+    const socketClass = this.#blocked < 2 ? this.#settings.WebSocket : void 0;
+    this.#watch.set(attemptTime, late);
+    try {
+      this.#hello = await this.#greeting();
+      if (!socketClass) await this.#load();
+    } catch (error) {
+      if (attempt === this.#attempt) this.#lost(1006, error);
+      return;
+    }
+    if (attempt !== this.#attempt) return;
+    this.#watch.set(attemptTime, late);
+    this.#line = this.#dial(socketClass);
+    this.#line.start();
+  }
+  async #greeting() {
+    const { key, getToken } = this.#settings;
+    let { token } = this.#settings;
+    try {
+      if (getToken && (typeof (token = await getToken()) !== "string" || !token)) throw "it must return the token's text";
+    } catch (cause) {
+      throw new FanfareError("token_failed", `getToken failed: ${cause}`, "Mend it; it is called again with the next try.", { cause });
+    }
+    return { type: "hello", key, token, client: "fanfare-js/0.1.0" };
+  }
+  /** Server-sent events are code of their own, for most never need it. */
+  async #load() {
+    try {
+      this.#streams ??= (await import("./stream.mjs")).StreamTransport;
+    } catch {
+      this.#blocked = 1;
+      throw connectionLost();
+    }
+  }
+  #dial(socketClass) {
+    const { url, fetch } = this.#settings;
+    const events = {
+      open: () => this.#opened(line),
+      alive: () => {
+        if (line === this.#line) this.#heard = Date.now();
+      },
+      frame: (frame) => this.#received(line, frame),
+      closed: (code, reason) => this.#ended(line, code, reason)
+    };
+    const line = socketClass ? new SocketTransport(socketClass, url, events) : new this.#streams(fetch, url, events, this.#past);
+    return line;
+  }
+  #opened(line) {
+    line.send(this.#hello);
+    if (line !== this.#line) return;
+    this.greeted = true;
+    this.#events.greeted();
+  }
+  #received(line, frame) {
+    switch (frame.type) {
+      case "ping":
+        line.send({ type: "pong", ref: frame.ref });
+        this.time = frame.time;
+        return this.#events.frame(frame);
+      case "welcome":
+        return this.#welcome(line, frame);
+      case "close":
+        if (line === this.#line) this.#farewell = frame;
+        return;
+      case "message":
+        if (this.#double(frame.channel + "\n" + frame.id, this.#old || !line.socket && line.twofold)) return;
+    }
+    if (!frame.ref) this.#events.frame(frame);
+    else this.#requests.answer(frame);
+  }
+  /** Whether it is the second copy of a message that came while two transports or streams were read. */
+  #double(id, twofold) {
+    if (this.#seen.delete(id)) return true;
+    if (this.#seen.size > 999) this.#seen.clear();
+    if (twofold) this.#seen.add(id);
+    return false;
+  }
+  #welcome(line, frame) {
+    const now = Date.now();
+    if (line === this.#spare) this.#takeOver(line);
+    if (line.socket) {
+      this.#blocked = 0;
+      this.#upgradeWait = firstUpgrade;
+    } else if (this.#settings.WebSocket) this.#upgradeLater();
+    this.#welcomed = this.#heard = now;
+    this.#down = 0;
+    this.#maxFrame = (frame.max_data ?? Infinity) + 4096;
+    this.#silence = (frame.ping_interval ?? 25) * 1e3 + grace;
+    this.time = frame.time;
+    this.#skew = frame.time ? frame.time - now : 0;
+    this.#listen();
+    this.#renewBefore(frame.expires);
+    for (const request of this.#requests.unsent()) this.#send(request);
+    this.#become("connected");
+  }
+  /** Looks whether anything came for too long (clause 5.3). One timer, however many messages. */
+  #listen() {
+    const left = this.#heard + this.#silence - Date.now();
+    if (left > 0) this.#watch.set(left, () => this.#listen());
+    else if (!this.#line.socket && this.#line.quiet) this.#watch.set(this.#silence, () => this.#listen());
+    else this.#lost(1006, noAnswer());
+  }
+  #awake() {
+    if (this.#retry.pending) {
+      this.#retry.clear();
+      void this.#try();
+    } else if (this.#welcomed) this.#probe();
+  }
+  /** Asks for a sign of life (clause 5.2). Server-sent events have no way to ask. */
+  #probe() {
+    if (this.#line.socket) {
+      const heard = this.#heard -= 1;
+      this.#line.send({ type: "ping" });
+      this.#ping.set(probeTime, () => {
+        if (heard === this.#heard) this.#lost(1006, noAnswer());
+      });
+    } else this.#listen();
+  }
+  #renewBefore(expires) {
+    if (!expires || !this.#settings.getToken) return;
+    const life = expires * 1e3 - this.#skew - Date.now();
+    this.#refresh.set(Math.max(life * 0.8, life - 6e4, 500), () => void this.#renew());
+  }
+  async #renew() {
+    const line = this.#line;
+    const again = (error) => {
+      if (line !== this.#line) return;
+      this.#refresh.set(grace, () => void this.#renew());
+      this.#events.failed(error);
+    };
+    try {
+      const hello = await this.#greeting();
+      if (line !== this.#line) return;
+      this.#hello = hello;
+      this.ask({ type: "auth", token: hello.token }, (answer) => {
+        if (!(answer instanceof FanfareError)) this.#renewBefore(answer.expires);
+        else again(answer);
+      });
+    } catch (error) {
+      again(error);
+    }
+  }
+  #ended(line, code, reason) {
+    if (line === this.#spare) {
+      this.#spare = void 0;
+      this.#upgradeLater();
+    }
+    if (line !== this.#line) return;
+    const frame = this.#farewell;
+    const known = frame?.code ? errorOf(frame) : code < 4e3 ? connectionLost() : errorOf({ type: "close", code: reason });
+    this.#lost(frame?.close ?? code, known);
+  }
+  /** What clauses 6.4 to 6.6 say is done after a connection, or a try to get one, ended. */
+  #lost(code, error) {
+    const welcomed = this.#welcomed;
+    const line = this.#line;
+    const now = Date.now();
+    this.#attempt++;
+    this.#drop();
+    if (code >= 4300 && code < 4500 || error.code === "token_expired" && !this.#settings.getToken) return this.close(error);
+    if (line && !welcomed && code < 4e3) {
+      if (line.socket) void this.#count();
+      else this.#blocked = 1;
+    }
+    if (welcomed && now - welcomed >= steady) this.#backoff.reset();
+    this.#down ||= now;
+    const suspended = now - this.#down >= suspendTime;
+    const atOnce = welcomed && code >= 4200 && code < 4300;
+    const wait2 = atOnce ? 0 : suspended ? longestWait : this.#backoff.next();
+    this.#retry.set(Math.max(wait2, error.retryAfter ?? 0), () => void this.#try());
+    this.#become(suspended ? "suspended" : "reconnecting", error);
+  }
+  /** Counts a WebSocket that failed, if HTTP works at the same time. */
+  async #count() {
+    const { url, fetch } = this.#settings;
+    try {
+      const response = await fetch(url + "/livez", { mode: "no-cors", cache: "no-store" });
+      if (response.ok || response.type === "opaque") this.#blocked++;
+    } catch {
+    }
+  }
+  #upgradeLater() {
+    this.#upgrade.set(this.#upgradeWait, () => void this.#tryUpgrade());
+    this.#upgradeWait = Math.min(this.#upgradeWait * 2, lastUpgrade);
+  }
+  async #tryUpgrade() {
+    const line = this.#line;
+    try {
+      this.#hello = await this.#greeting();
+    } catch (error) {
+      if (line === this.#line) this.#upgradeLater();
+      return;
+    }
+    if (line !== this.#line) return;
+    this.#spare = this.#dial(this.#settings.WebSocket);
+    this.#upgrade.set(attemptTime, () => {
+      this.#spare?.close();
+      this.#spare = void 0;
+      this.#upgradeLater();
+    });
+    this.#spare.start();
+  }
+  /** Puts the spare in place of server-sent events, and reads those a moment longer so that nothing falls between. */
+  #takeOver(line) {
+    this.#upgrade.clear();
+    this.#refresh.clear();
+    this.#spare = void 0;
+    this.#old = this.#line;
+    this.#line = line;
+    this.#retire.set(overlap, () => this.#retired());
+    this.#events.greeted();
+  }
+  #retired() {
+    this.#retire.clear();
+    this.#old?.close();
+    this.#old = void 0;
+  }
+  /** Lets go of every transport and of all timers that belong to them. */
+  #drop() {
+    this.#retired();
+    this.#line?.close();
+    this.#spare?.close();
+    this.#line = this.#spare = this.#farewell = void 0;
+    this.#welcomed = 0;
+    this.greeted = false;
+    this.#watch.clear();
+    this.#ping.clear();
+    this.#refresh.clear();
+    this.#upgrade.clear();
+    this.#requests.lose(connectionLost(), false);
+  }
+  #become(current, error) {
+    const previous = this.state;
+    if (current === previous) return;
+    this.state = current;
+    this.#events.state({ current, previous, error });
+  }
+};
+
+// src/emitter.ts
+var Emitter = class {
+  #listeners = /* @__PURE__ */ new Map();
+  on(name, listener) {
+    const set = this.#listeners.get(name) ?? /* @__PURE__ */ new Set();
+    this.#listeners.set(name, set.add(listener));
+  }
+  /** Without a listener: all listeners of the event. */
+  off(name, listener) {
+    const set = this.#listeners.get(name);
+    if (listener) set?.delete(listener);
+    else set?.clear();
+  }
+  /** Calls the listeners that were there when it began; false if there were none. */
+  emit(name, event) {
+    const all = [...this.#listeners.get(name) ?? []];
+    for (const listener of all) void run(listener, event, report);
+    return all.length > 0;
+  }
+};
+async function run(fn, value, failed) {
+  try {
+    await fn(value);
+  } catch (error) {
+    failed(error);
+  }
+}
+function report(error) {
+  if (typeof reportError === "function") reportError(error);
+  else console.error(error);
+}
+
+// src/memory.ts
+var longest3 = 12e4;
+var Memory = class {
+  #name;
+  #channels;
+  #notes = /* @__PURE__ */ new Map();
+  constructor(name, channels) {
+    this.#name = name;
+    this.#channels = channels;
+    try {
+      this.#notes = new Map(JSON.parse(sessionStorage.getItem(name)));
+    } catch {
+    }
+    globalThis.addEventListener?.("pagehide", this.#save);
+  }
+  /** Puts a new channel where it was before the page was loaded. */
+  recall(channel) {
+    const [position, at, noted] = this.#notes.get(channel.name) ?? ["", 0, 0];
+    this.#notes.delete(channel.name);
+    if (Math.abs(Date.now() - noted) < longest3) Object.assign(channel, { position, at });
+  }
+  /** Forgets all. */
+  end() {
+    globalThis.removeEventListener?.("pagehide", this.#save);
+    this.#notes.clear();
+    this.#channels.clear();
+    this.#save();
+  }
+  #save = () => {
+    for (const { name, position, at } of this.#channels.values()) this.#notes.set(name, [position, at, Date.now()]);
+    try {
+      sessionStorage.setItem(this.#name, JSON.stringify([...this.#notes]));
+    } catch {
+    }
+  };
+};
+
+// src/position.ts
+function distance(since, position) {
+  const [epoch, from] = since.split(":");
+  const [other, to] = position.split(":");
+  return epoch === other ? Number(to) - Number(from) : NaN;
+}
+
+// src/client.ts
+var Fanfare = class {
+  /** The class of all errors, for pages that load the client by a script tag. */
+  static Error = FanfareError;
+  #emitter = new Emitter();
+  #channels = /* @__PURE__ */ new Map();
+  #connection;
+  #waiting = [];
+  #memory;
+  /** Opens nothing yet. Throws a FanfareError where the options make no sense. */
+  constructor(options) {
+    const { key, token, getToken, onGap, persist } = options;
+    const url = address(options.url);
+    if ([key, token, getToken].filter(Boolean).length !== 1) {
+      throw optionsInvalid("The client needs one of key, token and getToken.", 'Give key: "ffp_…", or a getToken that asks your server.');
+    }
+    this.#connection = new Connection(
+      { ...options, url, WebSocket: options.WebSocket ?? globalThis.WebSocket, fetch: options.fetch ?? globalThis.fetch },
+      {
+        state: (change) => this.#changed(change),
+        greeted: () => this.#channels.forEach((channel) => this.#join(channel)),
+        frame: (frame) => this.#received(frame),
+        failed: (error) => this.#failed(error)
+      }
+    );
+    if (onGap) this.on("gap", onGap);
+    if (persist) this.#memory = new Memory("fanfare " + url + " " + (key ?? ""), this.#channels);
+  }
+  get state() {
+    return this.#connection.state;
+  }
+  /** Connects now. Fulfilled when connected; rejected only if the client closes. */
+  connect() {
+    const connected = this.#connected();
+    connected.catch(() => {
+    });
+    return connected;
+  }
+  /**
+   * Calls handler with each message of the channel, until unsubscribed. Fulfilled when the server has answered; while
+   * there is no connection it waits. The channel is subscribed to once, however many handlers it has. After a break it
+   * goes on behind the last message; where that cannot be, the event `gap` tells.
+   */
+  async subscribe(channel, handler, options = {}) {
+    checkChannel(channel);
+    if (typeof handler !== "function") throw optionsInvalid("The handler is not a function.", "Give one to subscribe.");
+    this.#start();
+    let entry = this.#channels.get(channel);
+    if (!entry) {
+      this.#channels.set(channel, entry = new Channel(channel));
+      this.#memory?.recall(entry);
+      if (options.since) entry.position = options.since;
+      entry.rewind = options.rewind;
+    }
+    const { holders, live, waiting, turn } = entry;
+    let { position } = entry;
+    const holder = { handler };
+    holders.add(holder);
+    if (!live) {
+      const answered = wait(waiting);
+      if (!turn) this.#join(entry);
+      position = await answered;
+    }
+    return {
+      channel,
+      position,
+      get active() {
+        return holders.has(holder);
+      },
+      unsubscribe: () => this.#leave(entry, holder)
+    };
+  }
+  /**
+   * Publishes data, any JSON value. Fulfilled when the server has taken it. While there is no connection it waits for
+   * one, at most 10 s; where the connection breaks before the answer it is sent once more, with the same id, so that a
+   * durable channel has it once. After `connection_lost` and `no_answer` the message may or may not have gone out.
+   */
+  async publish(channel, data, options = {}) {
+    checkChannel(channel);
+    const text = JSON.stringify(data);
+    const { event, id = makeID(), ifPosition: if_position } = options;
+    const command = { type: "publish", channel, data: text && JSON.parse(text), event, id, if_position };
+    this.#start();
+    return new Promise((resolve, reject) => {
+      this.#connection.ask(command, (answer) => answer instanceof FanfareError ? reject(answer) : resolve({ id: answer.id, position: answer.position, duplicate: !!answer.duplicate }), true);
+    });
+  }
+  /** Calls the server's REST API (PROTOCOL.md, section 9) as this client: a POST where there is a body. Rejects as it refuses. */
+  request(path, body) {
+    return this.#connection.request(path, body);
+  }
+  /** Listens to an event. The function that comes back ends that. */
+  on(event, listener) {
+    this.#emitter.on(event, listener);
+    return () => this.#emitter.off(event, listener);
+  }
+  /** Ends listening; without a listener, that of all to the event. */
+  off(event, listener) {
+    this.#emitter.off(event, listener);
+  }
+  /** Ends the client for good: no timer, listener or connection of it is left. */
+  close() {
+    this.#connection.close();
+  }
+  async #connected() {
+    this.#start();
+    if (this.state !== "connected") await wait(this.#waiting);
+  }
+  #start() {
+    const { state, error } = this.#connection;
+    if (state === "closed") throw closed(error);
+    this.#connection.start();
+  }
+  #changed(change) {
+    const { current, error } = change;
+    if (current !== "connected") for (const channel of this.#channels.values()) channel.live = false;
+    if (current === "closed") {
+      const waiting = [...this.#channels.values()].flatMap((channel) => channel.end());
+      for (const waiter of this.#waiting.splice(0).concat(waiting)) waiter.reject(closed(error));
+      this.#channels.clear();
+      this.#memory?.end();
+    }
+    if (current === "connected") for (const waiter of this.#waiting.splice(0)) waiter.resolve("");
+    this.#emitter.emit("state", change);
+  }
+  #join(channel) {
+    if (!this.#connection.greeted) return;
+    const turn = ++channel.turn;
+    const { name, position: since, at, rewind } = channel;
+    this.#connection.ask({ type: "subscribe", channel: name, ...since && { since, at }, rewind }, (answer) => {
+      if (turn === channel.turn) this.#joined(channel, since, answer);
+    });
+  }
+  #joined(channel, since, answer) {
+    if (answer instanceof FanfareError) {
+      const { code, retryAfter } = answer;
+      if (!this.#connection.greeted) return;
+      if (retryAfter) return channel.retry.set(retryAfter, () => this.#join(channel));
+      if (code === "position_invalid" && since) {
+        channel.position = "";
+        this.#gap(channel, since, "", code);
+        return this.#join(channel);
+      }
+      if (code !== "already_subscribed") return this.#end(channel, answer);
+    } else {
+      const { recovered, position = "", reason = "unknown" } = answer;
+      if (!recovered) {
+        if (since && position !== since) this.#gap(channel, since, position, reason);
+        channel.at = this.#connection.time;
+        channel.rewound = !!channel.rewind;
+        if (!(distance(channel.position, position) < 0)) channel.position = position;
+      }
+      channel.lag = recovered || channel.rewind ? 2 : 0;
+      channel.rewind = void 0;
+    }
+    channel.live = true;
+    for (const waiter of channel.waiting.splice(0)) waiter.resolve(channel.position);
+  }
+  async #leave(channel, holder) {
+    const { name, holders } = channel;
+    if (!holders.delete(holder) || holders.size) return;
+    channel.end();
+    this.#channels.delete(name);
+    if (this.#connection.greeted) await new Promise((resolve) => this.#connection.ask({ type: "unsubscribe", channel: name }, () => resolve()));
+  }
+  /** The server ended a subscription, or would not begin it. */
+  #end(channel, error) {
+    const { name, holders, waiting } = channel;
+    const lived = holders.size > waiting.length;
+    this.#channels.delete(name);
+    for (const waiter of channel.end()) waiter.reject(error);
+    if (lived) this.#emitter.emit("unsubscribed", { channel: name, error });
+  }
+  #received(frame) {
+    const channel = this.#channels.get(frame.channel ?? "");
+    if (frame.type === "message" && channel) this.#deliver(channel, frame);
+    else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
+    else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
+    else if (frame.type === "error") this.#failed(errorOf(frame));
+  }
+  #deliver(channel, frame) {
+    const { type: _, ...message } = frame;
+    const { position = "", previous = "", time } = frame;
+    const since = channel.rewound ? "" : channel.position;
+    const step = distance(since, position);
+    if (step <= 0) return;
+    channel.position = position || since;
+    channel.at = time;
+    channel.lag &&= 2;
+    channel.rewound = false;
+    if (step !== step ? since && position : distance(since, previous) > 0) this.#gap(channel, since, previous, step ? "missed" : "epoch");
+    for (const holder of [...channel.holders]) {
+      if (channel.holders.has(holder)) void run(holder.handler, message, (error) => this.#failed(error));
+    }
+  }
+  /** A ping's time counts for channels on which nothing old is on its way any more. */
+  #pinged(channel, time) {
+    if (channel.live && !(channel.lag && --channel.lag)) channel.at = time;
+  }
+  #gap({ name: channel }, since, position, reason) {
+    this.#emitter.emit("gap", { channel, since, position, reason });
+  }
+  #failed(error) {
+    const wrapped = error instanceof Error ? error : new Error(String(error));
+    if (!this.#emitter.emit("error", wrapped)) report(error);
+  }
+};
+export {
+  Fanfare,
+  FanfareError
+};

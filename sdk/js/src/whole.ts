@@ -1,0 +1,3 @@
+// All in one file, for pages without a bundler: /sdk/fanfare.mjs.
+export * from "./index.ts";
+export { history } from "./history.ts";
