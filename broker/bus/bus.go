@@ -47,6 +47,8 @@ type Bus struct {
 	lag     lag           // what a feed may be behind by
 
 	syncAlways bool
+	lives      *keeper
+	watched    bool // lives has begun; set before Open returns
 
 	starting sync.WaitGroup // readers that are being made
 
@@ -86,6 +88,7 @@ func openBus(ctx context.Context, o Options, free func(dir string) (uint64, erro
 		applies:    make(chan struct{}, maxApplies),
 		syncAlways: o.SyncAlways,
 		lag:        lag{packets: 1 << 21, bytes: 256 << 20},
+		lives:      newKeeper(f),
 		readers:    make(map[reader]struct{}),
 	}
 	if err := b.start(ctx, cmp.Or(o.Name, "fanfare")); err != nil {
@@ -162,6 +165,11 @@ func (b *Bus) Close() error {
 	if b.server != nil {
 		b.server.Shutdown()
 		b.server.WaitForShutdown()
+	}
+	if b.watched {
+		if err := b.lives.end(b); err != nil {
+			b.log.Warn("bus: the next start will take this end for a crash", "error", err)
+		}
 	}
 	if err := b.folder.close(); err != nil {
 		return fmt.Errorf("data folder %s: %w", b.folder.dir, err)

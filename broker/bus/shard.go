@@ -59,7 +59,7 @@ type shard struct {
 	class  class
 	name   string // as in subjects: s0, l3
 	stream string // Hs0
-	epoch  string // changes when the stream is made anew
+	epoch  string // changes when the stream is made anew, or lost something
 	js     jetstream.Stream
 	disk   *syncer
 
@@ -102,18 +102,22 @@ func (b *Bus) openShards(ctx context.Context) error {
 				return classify("opening the stream "+s.stream, err)
 			}
 			info := stream.CachedInfo()
-			s.js, s.epoch = stream, epochOf(s.stream, info.Created)
+			s.js, s.epoch = stream, epochOf(s.stream, info.Created, b.enliven(ctx, info))
 			s.last.Store(info.State.LastSeq)
 			s.disk = newSyncer(b.folder.streamDir(s.stream))
 			b.shards[ci][n] = s
 		}
 	}
+	if err := b.lives.watch(b); err != nil {
+		return folderError(b.folder.dir, err)
+	}
+	b.watched = true
 	return nil
 }
 
 // epochOf is a name for this life of a stream: 8 characters.
-func epochOf(stream string, created time.Time) string {
-	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(stream+"|"), uint64(created.UnixNano())))
+func epochOf(stream string, created time.Time, life string) string {
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte(stream+"|"+life+"|"), uint64(created.UnixNano())))
 	return strings.ToLower(base32.StdEncoding.EncodeToString(sum[:5]))
 }
 
