@@ -136,6 +136,15 @@ func (p *process) kill() {
 	}
 }
 
+// stop ends the process as it should end.
+func (p *process) stop(t *testing.T) {
+	t.Helper()
+	_ = p.orders.Close()
+	if err := p.cmd.Wait(); err != nil {
+		t.Fatalf("stop the node: %v %s", err, p.log)
+	}
+}
+
 // order has the process do something to its disk.
 func (p *process) order(t *testing.T, format string, args ...any) {
 	t.Helper()
