@@ -57,6 +57,9 @@ func New(ctx context.Context, c Config) (*Broker, error) {
 
 func (b *Broker) build(ctx context.Context) (err error) {
 	c := b.config
+	if c.Sync != "" && c.Sync != "interval" && c.Sync != "always" {
+		return fmt.Errorf("sync is %q: choose interval or always", c.Sync)
+	}
 	if c.Listen != "-" {
 		if b.listener, err = net.Listen("tcp", c.Listen); err != nil {
 			return err

@@ -115,8 +115,13 @@ func TestPublishUnderACondition(t *testing.T) {
 	if _, err := b.Publish(t.Context(), p); !errors.As(err, &wrong) || wrong.Actual != first {
 		t.Fatalf("got %v, want the position %s", err, first)
 	}
+	p.ID = "once"
 	p.After = &first
-	store(t, b, p)
+	second := store(t, b, p)
+	if r, err := b.Publish(t.Context(), p); err != nil || r.Position != second || !r.Duplicate {
+		t.Errorf("the same again: %+v, %v, want a duplicate of %s", r, err, second)
+	}
+	p.ID = "other"
 	if _, err := b.Publish(t.Context(), p); !errors.As(err, &wrong) || wrong.Actual == first {
 		t.Fatalf("got %v", err)
 	}
@@ -145,6 +150,7 @@ func TestHistory(t *testing.T) {
 		{"until", bus.Query{Until: at[2]}, "0 1 2", false},
 		{"between", bus.Query{After: at[2], Until: at[4]}, "3 4", false},
 		{"behind the end", bus.Query{After: at[9]}, "", false},
+		{"before, by a rule that keeps 4", bus.Query{Keep: bus.Keep{Messages: 4, Age: time.Minute}, Before: at[8]}, "6 7", false},
 		{"a rule that keeps 4", bus.Query{Keep: bus.Keep{Messages: 4, Age: time.Minute}}, "6 7 8 9", false},
 	} {
 		c.q.Channel = "c"

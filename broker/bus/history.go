@@ -128,13 +128,18 @@ func (r *reading) run(ctx context.Context) (Page, error) {
 	// The rule may keep less than the stream does: the first ones are as if
 	// they were gone.
 	skip := 0
+	over := max(total-r.q.Keep.Messages, 0)
 	whole := r.after == 0 && r.q.Since.IsZero() && r.end == 1<<64-1
-	if over := total - r.q.Keep.Messages; over > 0 && whole {
+	if whole {
 		skip = over
+	} else if over > 0 {
+		if err := r.forget(ctx, over); err != nil {
+			return page, err
+		}
 	}
 	if r.q.Newest && whole {
 		skip = max(skip, total-r.q.Limit)
-		page.More = total-r.q.Keep.Messages < skip && skip > 0
+		page.More = over < skip
 	}
 	limit := r.q.Limit
 	if r.q.Newest && !whole {
@@ -147,6 +152,19 @@ func (r *reading) run(ctx context.Context) (Page, error) {
 		page.Packets, page.More = page.Packets[n-r.q.Limit:], true
 	}
 	return page, nil
+}
+
+// forget leaves the channel's first n messages out of the reading.
+func (r *reading) forget(ctx context.Context, n int) error {
+	var first Page
+	all := *r
+	all.after, all.end, all.q.Since, all.q.Newest = 0, 1<<64-1, time.Time{}, false
+	if err := all.collect(ctx, &first, n, 1); err != nil || len(first.Packets) == 0 {
+		return err
+	}
+	_, seq, err := first.Packets[0].Position.Parse()
+	r.after = max(r.after, seq-1)
+	return err
 }
 
 // total is how many messages the stream has of the channel.
@@ -256,21 +274,27 @@ func (r *reading) gap(ctx context.Context, total int) (Gap, error) {
 
 // oldest is the sequence of the channel's oldest message, 0 if there is none.
 func (r *reading) oldest(ctx context.Context) (uint64, error) {
-	batch, err := jetstreamext.GetBatch(ctx, r.bus.hist, r.shard.stream, 1,
-		jetstreamext.GetBatchSubject(r.subject), jetstreamext.GetBatchSeq(1))
-	if err != nil {
+	m, err := r.bus.firstFrom(ctx, r.shard, r.subject, 1)
+	if m == nil || err != nil {
 		return 0, err
+	}
+	return m.Sequence, nil
+}
+
+// firstFrom is the first message of a subject at or behind seq, nil if there
+// is none.
+func (b *Bus) firstFrom(ctx context.Context, s *shard, subject string, seq uint64) (*jetstream.RawStreamMsg, error) {
+	batch, err := jetstreamext.GetBatch(ctx, b.hist, s.stream, 1, jetstreamext.GetBatchSubject(subject), jetstreamext.GetBatchSeq(seq))
+	if err != nil {
+		return nil, err
 	}
 	for m, err := range batch {
 		if errors.Is(err, jetstreamext.ErrNoMessages) {
-			return 0, nil
+			return nil, nil
 		}
-		if err != nil {
-			return 0, err
-		}
-		return m.Sequence, nil
+		return m, err
 	}
-	return 0, nil
+	return nil, nil
 }
 
 // trimmed is whether the rule's own, smaller number takes messages away that

@@ -273,7 +273,7 @@ func (b *Bus) receipt(s *shard, ack *jetstream.PubAck, err error, p *Packet) (Re
 	case err == nil:
 		return Receipt{Position: s.position(ack.Sequence), Duplicate: ack.Duplicate}, nil
 	case isConflict(err) && p.After != nil:
-		return Receipt{}, &PositionError{Actual: s.actual(p)}
+		return b.conflict(s, p)
 	case isDiskFull(err):
 		return Receipt{}, classify("publishing", err)
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, nats.ErrNoResponders),
@@ -293,19 +293,38 @@ func isInProcess(err error) bool {
 // for it.
 const errCodeDuplicateInProcess = 10158
 
-// actual is the position of the channel's last message, "" if it has none.
-func (s *shard) actual(p *Packet) protocol.Position {
+// conflict is the answer to a publish whose condition did not hold. The server
+// looks at the condition before the id; so the message may be there already,
+// from a try whose answer was lost.
+func (b *Bus) conflict(s *shard, p *Packet) (Receipt, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), tryTime)
 	defer cancel()
 	subject, err := subjectOf(s.ingest(), p.App, p.Channel)
 	if err != nil {
-		return ""
+		return Receipt{}, err
 	}
+	if p.ID != "" {
+		after, err := s.expected(*p.After)
+		if err != nil {
+			return Receipt{}, err
+		}
+		m, err := b.firstFrom(ctx, s, subject, after+1)
+		if err != nil {
+			return Receipt{}, fmt.Errorf("publishing: %w: %w", ErrUnavailable, err)
+		}
+		if m != nil && m.Header.Get(jetstream.MsgIDHeader) == dedupID(subject, p.ID) {
+			return Receipt{Position: s.position(m.Sequence), Duplicate: true}, nil
+		}
+	}
+	var actual protocol.Position
 	m, err := s.js.GetLastMsgForSubject(ctx, subject)
-	if err != nil {
-		return ""
+	switch {
+	case err == nil:
+		actual = s.position(m.Sequence)
+	case !errors.Is(err, jetstream.ErrMsgNotFound):
+		return Receipt{}, fmt.Errorf("publishing: %w: %w", ErrUnavailable, err)
 	}
-	return s.position(m.Sequence)
+	return Receipt{}, &PositionError{Actual: actual}
 }
 
 // settle waits for the disk where that was asked for.
