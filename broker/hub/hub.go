@@ -50,11 +50,15 @@ type Subscriber interface {
 	Deliver(f *Frame)
 }
 
-// Options are what a Hub is made of. All are required.
+// Options are what a Hub is made of. All but Events are required.
 type Options struct {
 	Bus   Bus
 	Stats *stats.Stats
 	Log   *slog.Logger
+
+	// Events, if any, is told of channels that are occupied and vacated and of
+	// members that join and leave, by one goroutine; it must not block.
+	Events func(app protocol.AppID, e protocol.WebhookEvent)
 }
 
 // Hub is a node's index of channels to local subscribers. All methods may be
@@ -67,6 +71,12 @@ type Hub struct {
 	seed   maphash.Seed
 	shards [64]shard
 	reads  flights
+
+	events func(protocol.AppID, protocol.WebhookEvent) // may be nil
+	rooms  [64]rooms
+	agenda agenda
+	quit   chan struct{}
+	swept  sync.WaitGroup
 }
 
 type shard struct {
@@ -81,30 +91,44 @@ type key struct {
 
 // New starts a hub that delivers what o.Bus brings.
 func New(o Options) (*Hub, error) {
-	h := &Hub{bus: o.Bus, stats: o.Stats, log: o.Log, seed: maphash.MakeSeed(), reads: newFlights()}
+	h := &Hub{bus: o.Bus, stats: o.Stats, log: o.Log, seed: maphash.MakeSeed(), reads: newFlights(),
+		events: o.Events, agenda: newAgenda(), quit: make(chan struct{})}
 	for i := range h.shards {
 		h.shards[i].channels = map[key]*channel{}
+		h.rooms[i].open, h.rooms[i].occupied = map[key]*room{}, map[key]flags{}
 	}
 	stop, err := o.Bus.Feed(h.fanOut)
 	if err != nil {
 		return nil, err
 	}
 	h.stop = stop
+	h.swept.Go(func() { h.sweep(h.quit) })
 	return h, nil
 }
 
 // Close ends delivery and waits until the last message is delivered.
-func (h *Hub) Close() { h.stop() }
-
-func (h *Hub) shard(k key) *shard {
-	return &h.shards[maphash.Comparable(h.seed, k)%uint64(len(h.shards))]
+func (h *Hub) Close() {
+	h.stop()
+	close(h.quit)
+	h.swept.Wait()
 }
+
+func (h *Hub) slot(k key) uint64 { return maphash.Comparable(h.seed, k) % uint64(len(h.shards)) }
+
+func (h *Hub) shard(k key) *shard { return &h.shards[h.slot(k)] }
 
 // Subscribe registers s for a channel that by may subscribe to. From now on
 // every message of the channel is delivered to it. The position is that of the
 // last message before, or later: s leaves out what is delivered up to it.
 func (h *Hub) Subscribe(by Reader, ch protocol.Channel, s Subscriber) protocol.Position {
 	k, keep := key{by.AppID(), ch}, keepOf(by, ch)
+	last, n := h.register(k, keep, s)
+	h.counted(k, n)
+	return last
+}
+
+// register also says how many subscribers there are now.
+func (h *Hub) register(k key, keep bus.Keep, s Subscriber) (last protocol.Position, n int) {
 	sh := h.shard(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
@@ -116,11 +140,11 @@ func (h *Hub) Subscribe(by Reader, ch protocol.Channel, s Subscriber) protocol.P
 	if c.add(s) {
 		h.stats.Subscribed(1)
 	}
-	last := h.bus.Last(k.app, ch, keep)
+	last = h.bus.Last(k.app, k.ch, keep)
 	if len(c.index) == 1 {
 		c.recent.begin(last)
 	}
-	return last
+	return last, len(c.index)
 }
 
 func keepOf(by Reader, ch protocol.Channel) bus.Keep {
@@ -131,17 +155,25 @@ func keepOf(by Reader, ch protocol.Channel) bus.Keep {
 // Unsubscribe takes s away. A delivery that has begun may still reach it.
 func (h *Hub) Unsubscribe(app protocol.AppID, ch protocol.Channel, s Subscriber) {
 	k := key{app, ch}
+	if n, ok := h.strike(k, s); ok {
+		h.stats.Subscribed(-1)
+		h.counted(k, n)
+	}
+}
+
+// strike says how many subscribers are left, and whether s was one.
+func (h *Hub) strike(k key, s Subscriber) (n int, ok bool) {
 	sh := h.shard(k)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	c := sh.channels[k]
 	if c == nil || !c.remove(s) {
-		return
+		return 0, false
 	}
-	h.stats.Subscribed(-1)
 	if len(c.index) == 0 {
 		delete(sh.channels, k)
 	}
+	return len(c.index), true
 }
 
 // Channels is how many channels have a subscriber on this node.
@@ -247,6 +279,9 @@ func prepare(by Publisher, user string, o *protocol.Outgoing, now int64) (protoc
 	}
 	if err := protocol.CheckEvent(o.Event); err != nil {
 		return m, err
+	}
+	if messages, _ := by.Keep(ch); messages == 0 && o.IfPosition != nil {
+		return m, protocol.Errorf(protocol.CodeBadRequest, "The channel is ephemeral: it has no positions, so leave if_position out.")
 	}
 	data, err := protocol.CheckData(o.Data, by.MaxData())
 	if err != nil {

@@ -21,8 +21,9 @@ const (
 	TypeUnsubscribe = "unsubscribe"
 	TypePublish     = "publish"
 	TypeAuth        = "auth"
-	TypePing        = "ping" // both ways
-	TypePong        = "pong" // both ways
+	TypePresence    = "presence" // both ways
+	TypePing        = "ping"     // both ways
+	TypePong        = "pong"     // both ways
 )
 
 // The types of frames that servers send, besides ping and pong.
@@ -33,6 +34,8 @@ const (
 	TypeUnsubscribed = "unsubscribed"
 	TypePublished    = "published"
 	TypeMessage      = "message"
+	TypePresenceOK   = "presence_ok"
+	TypeOccupancy    = "occupancy"
 	TypeError        = "error"
 	TypeClose        = "close"
 )
@@ -45,15 +48,19 @@ type Command struct {
 	Key     string          `json:"key,omitempty"`     // hello
 	Token   string          `json:"token,omitempty"`   // hello, auth
 	Client  string          `json:"client,omitempty"`  // hello: name/version of the SDK
-	Channel Channel         `json:"channel,omitempty"` // subscribe, unsubscribe, publish
+	Channel Channel         `json:"channel,omitempty"` // subscribe, unsubscribe, publish, presence
 	Since   Position        `json:"since,omitempty"`   // subscribe
 	At      int64           `json:"at,omitempty"`      // subscribe: the server's time when the client was last sure to have all, Unix milliseconds
 	Rewind  *Rewind         `json:"rewind,omitempty"`  // subscribe
 	ID      string          `json:"id,omitempty"`      // publish
 	Event   string          `json:"event,omitempty"`   // publish
-	Data    json.RawMessage `json:"data,omitempty"`    // publish
+	Data    json.RawMessage `json:"data,omitempty"`    // publish, presence
 
 	IfPosition *Position `json:"if_position,omitempty"` // publish
+
+	Presence  bool   `json:"presence,omitempty"`  // subscribe: tell who is present, too
+	Occupancy bool   `json:"occupancy,omitempty"` // subscribe: tell how many there are, too
+	Action    string `json:"action,omitempty"`    // presence: enter, update, leave or members
 }
 
 // Rewind asks for the newest part of a channel's past at the first subscribe:
@@ -100,7 +107,7 @@ func DecodeCommand(line []byte) (Command, error) {
 	switch c.Type {
 	case TypeHello, TypeAuth, TypePing, TypePong:
 		return c, nil
-	case TypeSubscribe, TypeUnsubscribe, TypePublish:
+	case TypeSubscribe, TypeUnsubscribe, TypePublish, TypePresence:
 		if _, err := ParseChannel(string(c.Channel)); err != nil {
 			return c, err
 		}
@@ -128,7 +135,7 @@ func Lines(frame []byte) iter.Seq[[]byte] {
 }
 
 // Reply is any frame from a server to a client but a message (PROTOCOL.md,
-// sections 2, 3, 5 and 6). Which members are set depends on Type.
+// sections 2, 3, 5, 6 and 11). Which members are set depends on Type.
 type Reply struct {
 	Type string `json:"type"`
 	Ref  int64  `json:"ref,omitempty"`
@@ -142,13 +149,20 @@ type Reply struct {
 	MaxData      int    `json:"max_data,omitempty"`      // largest data of a message, bytes
 	MaxChannels  int    `json:"max_channels,omitempty"`  // most channels of a connection
 
-	// subscribed, unsubscribed, published, error
+	// subscribed, unsubscribed, published, presence, presence_ok, occupancy, error
 	Channel   Channel   `json:"channel,omitempty"`
 	Position  *Position `json:"position,omitempty"`  // subscribed, published
 	Recovered *bool     `json:"recovered,omitempty"` // subscribed, when since was sent
 	Reason    string    `json:"reason,omitempty"`    // subscribed, when not recovered
 	Duplicate bool      `json:"duplicate,omitempty"` // published
 	ID        string    `json:"id,omitempty"`        // published
+
+	// presence, presence_ok
+	Action  string   `json:"action,omitempty"`
+	Members []Member `json:"members,omitzero"`
+	More    bool     `json:"more,omitempty"` // sync and members: the next frame goes on with it
+
+	Occupancy *Occupancy `json:"occupancy,omitempty"` // occupancy
 
 	// error, close, unsubscribed by the server
 	Code       Code   `json:"code,omitempty"`

@@ -116,6 +116,7 @@ func known(typ string) bool {
 	return slices.Contains([]string{
 		protocol.TypePing, protocol.TypePong, protocol.TypeWelcome, protocol.TypeAuthorized, protocol.TypeSubscribed,
 		protocol.TypeUnsubscribed, protocol.TypePublished, protocol.TypeMessage, protocol.TypeError, protocol.TypeClose,
+		protocol.TypePresence, protocol.TypePresenceOK, protocol.TypeOccupancy,
 	}, typ)
 }
 
