@@ -35,11 +35,18 @@ type Version struct {
 	Commit  string // of the source; may be empty
 }
 
-// Options are what New builds the door of. Tenants, Hub and Stats are required.
+// Options are what New builds the door of. Those of the first group are
+// required.
 type Options struct {
-	Tenants *tenant.Tenants
-	Hub     Hub
-	Stats   *stats.Stats
+	Tenants     *tenant.Tenants
+	Hub         Hub
+	Crowd       Crowd
+	Connections Connections
+	Stats       *stats.Stats
+
+	// Webhooks and Deliveries are the routes of webhooks; nil: there are none.
+	Webhooks   Webhooks
+	Deliveries Deliveries
 
 	// Ready says whether this node can serve; /readyz is 503 where it returns
 	// an error. A *protocol.Error is told as it is, others only as
@@ -72,8 +79,11 @@ type door struct {
 	rotator     rotator
 	tokens      tokens
 	sessions    sessions
+	sent        Deliveries // nil: there are no webhooks
 
 	hub     Hub
+	crowd   Crowd
+	kicker  Connections
 	stats   *stats.Stats
 	ready   func(ctx context.Context) error
 	log     *slog.Logger
@@ -84,7 +94,7 @@ type door struct {
 // New builds the handler of all REST routes. It serves until nobody calls it
 // any more; there is nothing to close.
 func New(o Options) http.Handler {
-	d := &door{hub: o.Hub, stats: o.Stats, ready: o.Ready, log: o.Logger}
+	d := &door{hub: o.Hub, crowd: o.Crowd, kicker: o.Connections, stats: o.Stats, ready: o.Ready, log: o.Logger, sent: o.Deliveries}
 	d.use(o.Tenants)
 	return d.build(o)
 }
@@ -113,10 +123,19 @@ func (d *door) build(o Options) http.Handler {
 	d.accountRoutes(api)
 	d.appRoutes(api)
 	d.keyRoutes(api)
+	if o.Webhooks != nil {
+		d.webhookRoutes(api, o.Webhooks)
+	}
+	if o.Deliveries != nil {
+		d.deliveryRoutes(api)
+	}
 	d.tokenRoutes(api)
 	d.sessionRoutes(api)
 	d.messageRoutes(e, api)
 	d.historyRoutes(e, api)
+	d.presenceRoutes(e, api)
+	d.channelRoutes(e, api)
+	d.connectionRoutes(e, api)
 	d.healthRoutes(e, api, o)
 	d.assetRoutes(e, api, o)
 	d.describe(e, api)

@@ -65,6 +65,9 @@ func (d *door) appRoutes(api huma.API) {
 	register(d, api, huma.Operation{OperationID: "delete-app", Method: http.MethodDelete, Path: "/v1/apps/{app}", Tags: tags, Summary: "Delete an app",
 		Description: "Its keys, tokens and connections end at once. There is no way back."}, &n,
 		func(ctx context.Context, c *call, in *appPath) (*none, error) {
-			return &none{}, d.apps.DeleteApp(ctx, c.who.Account, in.App)
+			if err := d.apps.DeleteApp(ctx, c.who.Account, in.App); err != nil {
+				return nil, err
+			}
+			return &none{}, d.forgetWebhooks(ctx, in.App)
 		})
 }

@@ -50,6 +50,15 @@ func table() []route {
 		{"PATCH", "/v1/apps/{app}/keys/{key}", forAdmin, `{"name":"other"}`, 200, mib},
 		{"DELETE", "/v1/apps/{app}/keys/{key}", forAdmin, "", 204, 0},
 		{"POST", "/v1/apps/{app}/keys/{key}/rotate", forAdmin, `{"grace":60}`, 201, mib},
+		{"GET", "/v1/apps/{app}/webhooks", forAdmin, "", 200, 0},
+		{"POST", "/v1/apps/{app}/webhooks", forAdmin, `{"url":"https://hooks.example.com/","events":["member.left"]}`, 201, mib},
+		{"GET", "/v1/apps/{app}/webhooks/{id}", forAdmin, "", 200, 0},
+		{"PATCH", "/v1/apps/{app}/webhooks/{id}", forAdmin, `{"disabled":true}`, 200, mib},
+		{"DELETE", "/v1/apps/{app}/webhooks/{id}", forAdmin, "", 204, 0},
+		{"POST", "/v1/apps/{app}/webhooks/{id}/rotate", forAdmin, `{"grace":60}`, 200, mib},
+		{"POST", "/v1/apps/{app}/webhooks/{id}/test", forAdmin, "", 200, 0},
+		{"GET", "/v1/apps/{app}/webhooks/{id}/deliveries", forAdmin, "", 200, 0},
+		{"POST", "/v1/apps/{app}/webhooks/{id}/deliveries/{delivery}/resend", forAdmin, "", 200, 0},
 		{"POST", "/v1/links", forTokens, "", 201, 0},
 		{"POST", "/v1/session", everybody, `{"code":"{code}"}`, 201, mib},
 		{"DELETE", "/v1/session", everybody, "", 204, 0},
@@ -68,7 +77,16 @@ func (w *world) fill(t *testing.T, r route, as string) request {
 		must(t, err)
 		k, err := w.tenants.CreateKey(t.Context(), w.account, app.ID, tenant.KeyInput{Kind: tenant.KindSecret, Name: "k"})
 		must(t, err)
-		req.path = strings.NewReplacer("{app}", string(app.ID), "{key}", k.ID).Replace(r.path)
+		hook, delivery := protocol.Webhook{}, protocol.WebhookDelivery{}
+		if strings.Contains(r.path, "{id}") {
+			hook, err = w.hooks.Create(t.Context(), app.ID, protocol.WebhookInput{URL: "http://127.0.0.1:1/"}) // where nobody listens
+			must(t, err)
+		}
+		if strings.Contains(r.path, "{delivery}") {
+			delivery, err = w.hooks.Test(t.Context(), app.ID, hook.ID)
+			must(t, err)
+		}
+		req.path = strings.NewReplacer("{app}", string(app.ID), "{key}", k.ID, "{id}", hook.ID, "{delivery}", delivery.ID).Replace(r.path)
 	}
 	if strings.Contains(r.body, "{code}") {
 		req.body = strings.Replace(r.body, "{code}", w.link(), 1)
@@ -154,7 +172,7 @@ func (w *world) tryCredentials(t *testing.T, r route) {
 	}
 	// claims: 9.7
 	foreign := w.fill(t, route{r.method, r.path, r.who, r.body, 0, 0}, w.otherToken).path
-	absent := strings.NewReplacer("{app}", "zzzzzzzzzz", "{key}", "ffs_0123456789").Replace(r.path)
+	absent := strings.NewReplacer("{app}", "zzzzzzzzzz", "{key}", "ffs_0123456789", "{id}", "whk_0", "{delivery}", "dlv_1").Replace(r.path)
 	var answers []problem
 	for _, path := range []string{foreign, absent} {
 		p := refused(t, w.send(request{method: r.method, path: path, as: w.otherToken, body: r.body}), protocol.CodeAppNotFound)

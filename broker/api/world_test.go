@@ -22,6 +22,7 @@ import (
 	"github.com/fanfarehq/fanfare/broker/hub"
 	"github.com/fanfarehq/fanfare/broker/stats"
 	"github.com/fanfarehq/fanfare/broker/tenant"
+	"github.com/fanfarehq/fanfare/broker/webhook"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
@@ -36,6 +37,7 @@ type world struct {
 	handler http.Handler
 	tenants *tenant.Tenants
 	logs    *logBuffer
+	hooks   *webhook.Webhooks
 
 	account, other           protocol.AccountID
 	accountToken, otherToken string
@@ -94,6 +96,8 @@ func newWorld(tb testing.TB, change ...func(*api.Options)) *world {
 	tb.Cleanup(h.Close)
 	o := api.Options{Tenants: w.tenants, Hub: h, Stats: st, Ready: b.Ready, Logger: log, SDK: sdkFiles(),
 		Version: api.Version{Version: "1.2.3", Commit: "abc"}}
+	w.hooks = openWebhooks(tb, b, log)
+	o.Webhooks, o.Deliveries = w.hooks, w.hooks
 	for _, f := range change {
 		f(&o)
 	}

@@ -41,3 +41,6 @@ func Republish(t testing.TB, b *Bus, app protocol.AppID, ch protocol.Channel, on
 		t.Fatal(err)
 	}
 }
+
+// QuickQueue takes a worker for dead after d.
+func QuickQueue(d time.Duration) QueueOptions { return QueueOptions{wait: d} }

@@ -23,6 +23,8 @@ type QueueOptions struct {
 	// Relaxed lets a power cut take what was pushed in the last second.
 	// Without it a job is on the disk before Push or Later returns.
 	Relaxed bool
+
+	wait time.Duration // jobWait, except in tests
 }
 
 // Job is one thing to do. Jobs of one lane are given out in the order in which
@@ -57,7 +59,8 @@ type Queue struct {
 	bus    *Bus
 	name   string
 	parts  int
-	nc     *nats.Conn // its own: jobs have bodies, and nobody else's traffic waits for them
+	wait   time.Duration // after which the job of a dead worker is given out again
+	nc     *nats.Conn    // its own: jobs have bodies, and nobody else's traffic waits for them
 	js     jetstream.JetStream
 	stream jetstream.Stream
 	disk   *syncer // nil: relaxed
@@ -68,8 +71,7 @@ type Queue struct {
 }
 
 const (
-	jobWait  = 30 * time.Second // after which the job of a dead process is given out again
-	jobAlive = 10 * time.Second // how often the living say that they still have theirs
+	jobWait  = 30 * time.Second // a living worker says three times as often that it still has its jobs
 	jobFetch = 64               // fetched ahead, a partition
 
 	headerJob     = "Fanfare-Job"
@@ -88,7 +90,7 @@ func (b *Bus) Queue(ctx context.Context, name string, o QueueOptions) (*Queue, e
 	if !validApp(name) || o.Partitions < 1 || o.Partitions > 64 {
 		return nil, fmt.Errorf("queue %q of %d partitions is not valid", name, o.Partitions)
 	}
-	q := &Queue{bus: b, name: name, parts: o.Partitions, workers: map[*worker]struct{}{}}
+	q := &Queue{bus: b, name: name, parts: o.Partitions, wait: cmp.Or(o.wait, jobWait), workers: map[*worker]struct{}{}}
 	_, err := b.begin(func() (reader, error) { return q, q.start(ctx) })
 	if err != nil {
 		return nil, classify("opening queue "+name, err)
@@ -327,7 +329,7 @@ func (w *worker) begin(ctx context.Context, n int) error {
 		Durable:       consumerName(n),
 		FilterSubject: "q." + w.queue.name + ".r." + strconv.Itoa(n) + ".>",
 		AckPolicy:     jetstream.AckExplicitPolicy,
-		AckWait:       jobWait,
+		AckWait:       w.queue.wait,
 		MaxAckPending: -1, // who takes tasks puts off what is too much
 		MaxDeliver:    -1,
 	})
@@ -414,7 +416,7 @@ func (w *worker) forget(m jetstream.Msg) {
 
 // alive tells the message server that the tasks are still being worked on.
 func (w *worker) alive() {
-	tick := time.NewTicker(jobAlive)
+	tick := time.NewTicker(w.queue.wait / 3)
 	defer tick.Stop()
 	for {
 		select {

@@ -299,3 +299,29 @@ func TestJournalKeepsTheLastOfEachKey(t *testing.T) {
 		t.Error("a key with a wildcard was taken")
 	}
 }
+
+// A task that is out for long stays its holder's; when its worker has stopped,
+// somebody else gets it.
+func TestQueueTasksStayWithTheLiving(t *testing.T) {
+	b := open(t, t.TempDir())
+	q, err := b.Queue(t.Context(), "work", bus.QuickQueue(time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make(chan *bus.Task, 10)
+	stop, err := q.Work(func(x *bus.Task) { got <- x })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := q.Push(t.Context(), bus.Job{Lane: "a", ID: "1"}); err != nil {
+		t.Fatal(err)
+	}
+	receive(t, got, 1)
+	select {
+	case x := <-got:
+		t.Fatalf("%s was given out twice", x.ID)
+	case <-time.After(4 * time.Second):
+	}
+	stop()
+	take(t, q, 1)
+}

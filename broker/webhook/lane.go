@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"time"
@@ -12,13 +13,15 @@ import (
 // rest waits in the queue, put off, so that it is in nobody's way.
 const (
 	laneLeast  = 16 // jobs it may always have
-	laneMost   = 512
+	laneMost   = 4096
 	laneBytes  = 512 << 10
 	heldBytes  = 64 << 20 // of all endpoints; beyond, each has laneLeast jobs
-	leastWait  = time.Second
-	mostWait   = 5 * time.Minute
-	firstPace  = 100 * time.Millisecond // of a try, before any was made
-	maxPutOffs = 256                    // under way at a time
+	leastWait  = 250 * time.Millisecond
+	mostWait   = 5 * time.Minute      // or less where tries are quick, lest a moment's slowness be believed for long:
+	quickWait  = 10 * time.Second     // this at least,
+	paceWait   = 256                  // and so many tries' time
+	firstPace  = 4 * time.Millisecond // of a try, before any was made: jobs that come back too early are put off again
+	maxPutOffs = 256                  // under way at a time
 )
 
 // lane is the way to one endpoint: so many tries at a time, some jobs that wait
@@ -28,8 +31,8 @@ type lane struct {
 	busy  int
 	queue []*bus.Task
 	bytes int
-	pace  time.Duration // how long a try takes of late
-	free  time.Time     // when the next job that is put off has its turn
+	pace  time.Duration       // how long a try takes of late
+	off   map[string]struct{} // the ids of the jobs that are put off
 }
 
 // verdict is what becomes of a job that comes.
@@ -41,37 +44,30 @@ const (
 	putOff
 )
 
-// take decides on a job. With putOff it says until when: jobs are spread over
-// the time that the endpoint needs for those before them.
-func (l *lane) take(t *bus.Task, roomy bool, now time.Time) (verdict, time.Time) {
+// take decides on a job. With putOff it says for how long: about as long as the
+// endpoint needs for those before it.
+func (l *lane) take(t *bus.Task, roomy bool) (verdict, time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	delete(l.off, t.ID)
 	if l.busy < perEndpoint {
 		l.busy++
-		return tryNow, time.Time{}
+		return tryNow, 0
 	}
 	n := len(l.queue)
 	if n < laneLeast || roomy && n < laneMost && l.bytes < laneBytes {
 		l.queue = append(l.queue, t)
 		l.bytes += len(t.Body)
-		return kept, time.Time{}
+		return kept, 0
 	}
-	step := l.pace / perEndpoint
-	if l.pace == 0 {
-		step = firstPace / perEndpoint
+	pace := cmp.Or(l.pace, firstPace)
+	wait := pace / perEndpoint * time.Duration(n+len(l.off))
+	wait = min(wait, mostWait, max(quickWait, paceWait*pace))
+	if l.off == nil {
+		l.off = map[string]struct{}{}
 	}
-	l.free = later(l.free, now.Add(max(leastWait, step*time.Duration(n)))).Add(step)
-	if most := now.Add(mostWait); l.free.After(most) {
-		l.free = most
-	}
-	return putOff, l.free
-}
-
-func later(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
+	l.off[t.ID] = struct{}{}
+	return putOff, max(wait, leastWait)
 }
 
 // next ends a try that took so long, and is the job to go on with; nil where
@@ -79,6 +75,9 @@ func later(a, b time.Time) time.Time {
 func (l *lane) next(took time.Duration) *bus.Task {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.pace == 0 {
+		l.pace = took
+	}
 	l.pace += (took - l.pace) / 8
 	if len(l.queue) == 0 {
 		l.busy--
@@ -89,6 +88,13 @@ func (l *lane) next(took time.Duration) *bus.Task {
 	l.queue = l.queue[1:]
 	l.bytes -= len(t.Body)
 	return t
+}
+
+// clear forgets what was put off.
+func (l *lane) clear() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.off = nil
 }
 
 // runner is one Run. Its methods may be called concurrently.
@@ -108,7 +114,7 @@ func (r *runner) dispatch(t *bus.Task) {
 		r.drop(t)
 		return
 	}
-	what, at := e.lane.take(t, r.held.Load() < heldBytes, time.Now())
+	what, wait := e.lane.take(t, r.held.Load() < heldBytes)
 	switch what {
 	case tryNow:
 		r.tries.Go(func() { r.work(e, t) })
@@ -118,7 +124,7 @@ func (r *runner) dispatch(t *bus.Task) {
 		r.offs <- struct{}{}
 		r.tries.Go(func() {
 			defer func() { <-r.offs }()
-			r.later(t, at, t.Attempt)
+			r.later(t, time.Now().Add(wait), t.Attempt)
 		})
 	}
 }

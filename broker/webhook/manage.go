@@ -159,6 +159,7 @@ func (w *Webhooks) clear(ctx context.Context, e *endpoint) {
 		return
 	}
 	e.waiting.Store(0)
+	e.lane.clear()
 }
 
 // Update changes an endpoint. Disabling it throws away what is queued.
