@@ -17,8 +17,9 @@ import (
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
-// maxAnswer bounds what is read of an answer, in bytes.
-const maxAnswer = 4 << 20
+// maxAnswer bounds what is read of an answer, in bytes: a page of history is
+// the largest.
+const maxAnswer = 16 << 20
 
 func bodyOf(b []byte) io.Reader {
 	if b == nil {
@@ -63,13 +64,15 @@ func (c *Client) refusal(resp *http.Response) error {
 	kind, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, 64<<10))
 	var p struct {
-		Code       protocol.Code    `json:"code"`
-		Title      string           `json:"title"`
-		Detail     string           `json:"detail"`
-		Remedy     string           `json:"remedy"`
-		Channel    protocol.Channel `json:"channel"`
-		Index      *int             `json:"index"`
-		RetryAfter int64            `json:"retry_after"` // milliseconds
+		Code    protocol.Code    `json:"code"`
+		Title   string           `json:"title"`
+		Detail  string           `json:"detail"`
+		Remedy  string           `json:"remedy"`
+		Channel protocol.Channel `json:"channel"`
+		Index   *int             `json:"index"`
+
+		Position   *protocol.Position `json:"position"`
+		RetryAfter int64              `json:"retry_after"` // milliseconds
 	}
 	if err != nil || kind != "application/problem+json" || json.Unmarshal(raw, &p) != nil || p.Code == "" {
 		return &stranger{c.base, resp.Status, kind}
@@ -81,6 +84,7 @@ func (c *Client) refusal(resp *http.Response) error {
 	if p.Index != nil {
 		e.Index = *p.Index
 	}
+	e.Position = p.Position
 	e.RetryAfter = time.Duration(p.RetryAfter) * time.Millisecond
 	if s, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && s > 0 && e.RetryAfter <= 0 {
 		e.RetryAfter = time.Duration(s) * time.Second

@@ -23,7 +23,7 @@ type Client struct {
 	source func(context.Context) (string, error)
 	http   *http.Client // for requests that are answered at once
 	stream *http.Client // the same without Timeout: streams last
-	onGap  func(protocol.Channel)
+	onGap  func(ch protocol.Channel, reason string)
 }
 
 // Option changes how a Client works.
@@ -50,10 +50,12 @@ func WithTokenSource(source func(context.Context) (string, error)) Option {
 }
 
 // WithOnGap has f called for each channel of which messages may be missing,
-// because the connection broke and the server could not bring the past back
-// (always so on ephemeral channels): read again what the channel is about. f
-// runs in the range over Subscription.All, at the place of the gap.
-func WithOnGap(f func(protocol.Channel)) Option {
+// because the connection broke and the server could not bring all of the past
+// back: read again what the channel is about. reason is why: "expired" or
+// "evicted" (the channel keeps less than was missed), "epoch" (the server lost
+// or moved what it had), "ephemeral" (the channel keeps nothing), or "". f runs
+// in the range over Subscription.All, at the place of the gap.
+func WithOnGap(f func(ch protocol.Channel, reason string)) Option {
 	return func(c *Client) { c.onGap = f }
 }
 

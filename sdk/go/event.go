@@ -26,8 +26,10 @@ type eventReader struct {
 	line    []byte
 	data    []byte
 	id      string
-	begun   bool // the byte order mark is behind us
-	afterCR bool // a '\n' that comes next belongs to the line before
+	quiet   string // the id of an event without data, until it is taken
+	hasID   bool   // the event being read has one
+	begun   bool   // the byte order mark is behind us
+	afterCR bool   // a '\n' that comes next belongs to the line before
 }
 
 func newEventReader(r io.Reader, limit int) *eventReader {
@@ -46,10 +48,14 @@ func (e *eventReader) next() (event, error) {
 		}
 		if len(e.line) == 0 {
 			if lines > 0 {
+				e.hasID = false
 				ev.data, ev.id = e.data, e.id
 				return ev, nil
 			}
-			ev.name = "" // a name or an id alone is no event
+			if e.hasID {
+				e.quiet = e.id
+			}
+			ev.name, e.hasID = "", false // a name or an id alone is no event
 			continue
 		}
 		name, value, _ := bytes.Cut(e.line, []byte{':'})
@@ -66,7 +72,7 @@ func (e *eventReader) next() (event, error) {
 			ev.name = string(value)
 		case "id":
 			if bytes.IndexByte(value, 0) < 0 {
-				e.id = string(value)
+				e.id, e.hasID = string(value), true
 			}
 		}
 	}

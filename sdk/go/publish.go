@@ -29,6 +29,9 @@ type Message struct {
 	Data  any
 	Event string // up to 64 bytes; optional
 	ID    string // up to 64 of A-Z a-z 0-9 . _ : -; "" has one made
+	// IfPosition, if any, has the message published only where the channel's
+	// last message is at that position; "" is a channel without any.
+	IfPosition *protocol.Position
 }
 
 // PublishOption adds something to a message that Publish sends.
@@ -41,15 +44,24 @@ func Event(name string) PublishOption { return func(m *Message) { m.Event = name
 // A-Z a-z 0-9 . _ : -.
 func ID(id string) PublishOption { return func(m *Message) { m.ID = id } }
 
+// IfPosition has the message published only where the channel's last message
+// is at p ("": where it has none). Else the error is position_conflict, and
+// its Position says where the channel is.
+func IfPosition(p protocol.Position) PublishOption {
+	return func(m *Message) { m.IfPosition = &p }
+}
+
 // Publish sends one message to all who are subscribed to channel, and says
 // what became of it. data is anything that encoding/json writes (see
 // Message.Data).
 //
-// Where nothing listens at the URL, or the server says 503 (it is just
-// starting or stopping), Publish tries up to three times more, for as long as
-// ctx lives. It never repeats a request that may have been carried out: when
-// the connection breaks before the answer, the error says so, and whether the
-// message went out is unknown.
+// A publish that nobody has answered, because no connection could be made or
+// it broke, or that was answered with 503, is tried up to three times more, for
+// as long as ctx lives. The message has an id, by which the server knows it
+// again for two minutes: on durable channels, which is what channels are unless
+// a rule says otherwise, it is never there twice. Ephemeral channels remember
+// no ids: there a message may come twice, with the same id. When all tries
+// went unanswered, the error says that the outcome is unknown.
 func (c *Client) Publish(ctx context.Context, channel string, data any, opts ...PublishOption) (protocol.Published, error) {
 	m := Message{Channel: channel, Data: data}
 	for _, o := range opts {
@@ -60,7 +72,7 @@ func (c *Client) Publish(ctx context.Context, channel string, data any, opts ...
 		return protocol.Published{}, err
 	}
 	var answer protocol.Published
-	if err := c.post(ctx, body, true, &answer); err != nil {
+	if err := c.post(ctx, body, &answer); err != nil {
 		return protocol.Published{}, err
 	}
 	if answer.ID == "" {
@@ -75,8 +87,7 @@ func (c *Client) Publish(ctx context.Context, channel string, data any, opts ...
 // request before it publishes any of it. When a request fails, PublishAll
 // returns what earlier ones published, and the error; where that is a
 // *protocol.Error about one message, its Index is that message's place in
-// msgs. Requests are repeated as by Publish, but not after a 503, since a part
-// of a batch may have gone out.
+// msgs. Requests are repeated as by Publish; each message has its own id.
 func (c *Client) PublishAll(ctx context.Context, msgs ...Message) ([]protocol.Published, error) {
 	encoded := make([][]byte, len(msgs))
 	for i, m := range msgs {
@@ -97,7 +108,7 @@ func (c *Client) PublishAll(ctx context.Context, msgs ...Message) ([]protocol.Pu
 		var answer struct {
 			Messages []protocol.Published `json:"messages"`
 		}
-		err := c.post(ctx, body, false, &answer)
+		err := c.post(ctx, body, &answer)
 		if e, ok := errors.AsType[*protocol.Error](err); ok && e.Index >= 0 {
 			err = e.At(len(published) + e.Index)
 		}
@@ -147,26 +158,35 @@ func encode(m Message) (body []byte, id string, err error) {
 		ID      string `json:"id"`
 		Event   string `json:"event,omitempty"`
 		Data    any    `json:"data"`
-	}{m.Channel, m.ID, m.Event, m.Data})
+
+		IfPosition *protocol.Position `json:"if_position,omitempty"`
+	}{m.Channel, m.ID, m.Event, m.Data, m.IfPosition})
 	if err != nil {
 		return nil, "", fmt.Errorf("fanfare: the data for channel %q cannot be written as JSON: %w", m.Channel, err)
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), m.ID, nil
 }
 
-// post sends body to /v1/messages and reads the answer. It repeats what
-// certainly had no effect: a request that never got a connection, and, where
-// atomic says that it is done whole or not at all, one answered 503.
-func (c *Client) post(ctx context.Context, body []byte, atomic bool, answer any) error {
+// post sends body to /v1/messages and reads the answer.
+func (c *Client) post(ctx context.Context, body []byte, answer any) error {
+	err := c.repeat(ctx, func() error { return c.ask(ctx, http.MethodPost, "/v1/messages", body, answer) })
+	if _, ok := errors.AsType[*unanswered](err); ok {
+		return fmt.Errorf("%w; whether the messages were published is unknown", err)
+	}
+	return err
+}
+
+// repeat does try again where it was not answered, or with 503.
+func (c *Client) repeat(ctx context.Context, try func() error) error {
 	for n := 0; ; n++ {
-		err := c.postOnce(ctx, body, answer)
+		err := try()
 		if err == nil {
 			return nil
 		}
 		pause := backoff(n)
-		e, refused := errors.AsType[*protocol.Error](err)
-		again := neverSent(err)
-		if refused && atomic && e.Status() == http.StatusServiceUnavailable {
+		_, again := errors.AsType[*unanswered](err)
+		again = again || neverSent(err)
+		if e, ok := errors.AsType[*protocol.Error](err); ok && e.Status() == http.StatusServiceUnavailable {
 			again, pause = true, max(pause, e.RetryAfter)
 		}
 		deadline, bounded := ctx.Deadline()
@@ -179,26 +199,39 @@ func (c *Client) post(ctx context.Context, body []byte, atomic bool, answer any)
 	}
 }
 
-func (c *Client) postOnce(ctx context.Context, body []byte, answer any) error {
-	r, err := c.request(ctx, http.MethodPost, "/v1/messages", body)
+// unanswered means that a request went out and no answer of the server's came.
+type unanswered struct{ err error }
+
+func (u *unanswered) Error() string { return u.err.Error() }
+func (u *unanswered) Unwrap() error { return u.err }
+
+// ask sends one request and reads its answer.
+func (c *Client) ask(ctx context.Context, method, path string, body []byte, answer any) error {
+	r, err := c.request(ctx, method, path, body)
 	if err != nil {
 		return err
 	}
-	r.Header.Set("Content-Type", "application/json")
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	resp, err := c.http.Do(r)
 	if err != nil {
 		if neverSent(err) {
 			return c.unreachable(ctx, err)
 		}
-		return fmt.Errorf("%w; whether the messages were published is unknown", c.unreachable(ctx, err))
+		return &unanswered{c.unreachable(ctx, err)}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
-		return c.refusal(resp)
+		err := c.refusal(resp)
+		if s, ok := errors.AsType[*stranger](err); ok && resp.StatusCode >= 502 && resp.StatusCode <= 504 {
+			return &unanswered{s} // a gateway that lost the server
+		}
+		return err
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return fmt.Errorf("%w; the messages were published", c.unreachable(ctx, err))
+		return &unanswered{c.unreachable(ctx, err)}
 	}
 	if err := json.Unmarshal(raw, answer); err != nil {
 		return &stranger{c.base, resp.Status, resp.Header.Get("Content-Type")}

@@ -1,6 +1,7 @@
 package fanfare
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -69,14 +70,17 @@ func (s *Subscription) open(ctx context.Context) (*http.Response, error) {
 	for _, ch := range s.channels {
 		q.Add("channel", string(ch))
 	}
+	if s.rewind != "" && !s.before {
+		q.Set("rewind", s.rewind)
+	}
 	r, err := s.client.request(ctx, http.MethodGet, "/v1/sse?"+q.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
 	r.Header.Set("Accept", "text/event-stream")
 	r.Header.Set("Cache-Control", "no-cache")
-	if s.lastID != "" {
-		r.Header.Set("Last-Event-ID", s.lastID)
+	if id := cmp.Or(s.lastID, s.place.id()); id != "" {
+		r.Header.Set("Last-Event-ID", id)
 	}
 	resp, err := s.client.stream.Do(r)
 	if err != nil {
@@ -143,6 +147,9 @@ type stream struct {
 func (st *stream) read() error {
 	for {
 		ev, err := st.events.next()
+		if id := st.events.quiet; id != "" { // all up to there has come
+			st.sub.lastID, st.events.quiet = id, ""
+		}
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF // the server ends no stream without a word
 		}
@@ -163,7 +170,7 @@ func (st *stream) take(ev event) error {
 		if err := json.Unmarshal(ev.data, &m); err != nil {
 			return fmt.Errorf("a message of the stream cannot be read: %w", err)
 		}
-		if !st.sub.put(item{message: m}) {
+		if st.sub.place.take(&m) && !st.sub.put(item{message: m}) {
 			return context.Cause(st.sub.ctx)
 		}
 		if ev.id != "" {
@@ -181,6 +188,7 @@ func (st *stream) take(ev event) error {
 	switch ev.name {
 	case protocol.TypeWelcome:
 		st.welcome, st.again = true, st.sub.before
+		st.sub.place.welcome(r.Time, st.again)
 		st.events.limit = max(minEventBytes, r.MaxData+envelopeExtras)
 		st.watch.set(max(silence, time.Duration(r.PingInterval)*time.Second) + silenceSpare)
 	case protocol.TypeSubscribed:
@@ -188,8 +196,12 @@ func (st *stream) take(ev event) error {
 			return nil
 		}
 		delete(st.waiting, r.Channel)
-		if st.again && (r.Recovered == nil || !*r.Recovered) && !st.sub.put(item{gap: r.Channel}) {
-			return context.Cause(st.sub.ctx)
+		if r.Recovered == nil || !*r.Recovered {
+			missed := st.again || st.sub.place.seen[r.Channel] != ""
+			st.sub.place.begin(r.Channel, r.Position)
+			if missed && !st.sub.put(item{gap: r.Channel, reason: r.Reason}) {
+				return context.Cause(st.sub.ctx)
+			}
 		}
 		if len(st.waiting) == 0 {
 			st.subscribed()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -35,6 +36,8 @@ type Subscription struct {
 
 	// The goroutine's own:
 	lastID string // where to resume
+	place  place  // the same in each channel, where there is no lastID yet
+	rewind string // what the first connection asks for
 	before bool   // it was subscribed once, so that a new start may be a gap
 }
 
@@ -42,6 +45,7 @@ type Subscription struct {
 type item struct {
 	message protocol.Message
 	gap     protocol.Channel
+	reason  string // of the gap
 }
 
 // Subscribe subscribes to channels, at most 100, and returns when the server
@@ -51,8 +55,48 @@ type item struct {
 //
 // ctx is the subscription's life and not only that of this call; end it, or
 // call Close.
+//
+// On durable channels a lost connection loses nothing as long as the server
+// keeps what came meanwhile; each message comes once. WithOnGap tells of the
+// rest.
 func (c *Client) Subscribe(ctx context.Context, channels ...string) (*Subscription, error) {
+	return c.SubscribeWith(ctx, SubscribeOptions{}, channels...)
+}
+
+// SubscribeOptions say which part of the past a subscription begins with. The
+// zero value is none of it.
+type SubscribeOptions struct {
+	// Since is where the program was in some of the channels, as it has kept
+	// it: the Position of the last message that it has dealt with. What came
+	// after it comes first. Where the server cannot bring all of that back,
+	// WithOnGap is told. At, if known, is the Time of the last message of any
+	// of the channels, in Unix milliseconds: it helps the server to be sure
+	// that a quiet channel misses nothing.
+	Since map[string]protocol.Position
+	At    int64
+
+	// Rewind is what to begin with in channels that Since does not name, or
+	// could not bring back: the last Count messages (1 to 100), or those of the
+	// last Seconds (1 to 2,592,000).
+	Rewind protocol.Rewind
+}
+
+// SubscribeWith is Subscribe, with a part of the past first.
+func (c *Client) SubscribeWith(ctx context.Context, o SubscribeOptions, channels ...string) (*Subscription, error) {
 	s := &Subscription{client: c, items: make(chan item, queueLength), done: make(chan struct{})}
+	if o.Rewind != (protocol.Rewind{}) {
+		if err := o.Rewind.Check(); err != nil {
+			return nil, err
+		}
+		s.rewind = strconv.Itoa(o.Rewind.Count)
+		if o.Rewind.Seconds > 0 {
+			s.rewind = strconv.Itoa(o.Rewind.Seconds) + "s"
+		}
+	}
+	var err error
+	if s.place, err = newPlace(o.Since, o.At, s.rewind != ""); err != nil {
+		return nil, err
+	}
 	seen := map[protocol.Channel]bool{}
 	for i, name := range channels {
 		ch, err := protocol.ParseChannel(name)
@@ -105,7 +149,7 @@ func (s *Subscription) All() iter.Seq2[protocol.Message, error] {
 			}
 			if it.gap != "" {
 				if s.client.onGap != nil {
-					s.client.onGap(it.gap)
+					s.client.onGap(it.gap, it.reason)
 				}
 				continue
 			}

@@ -131,7 +131,7 @@ func TestSubscriptionResumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake()
 		var seen []string
-		sub, k := subscribed(t, f, fanfare.WithOnGap(func(ch protocol.Channel) { seen = append(seen, "gap:"+string(ch)) }))
+		sub, k := subscribed(t, f, fanfare.WithOnGap(func(ch protocol.Channel, reason string) { seen = append(seen, "gap:"+string(ch)+":"+reason) }))
 		if k.req.Header.Get("Last-Event-ID") != "" {
 			t.Error("the first request has a Last-Event-ID")
 		}
@@ -155,7 +155,7 @@ func TestSubscriptionResumes(t *testing.T) {
 			t.Errorf("resumed after %q", got)
 		}
 		k.begin().write("event: welcome\ndata: {}\n\n")
-		k.subscribed("a", `,"recovered":false`)
+		k.subscribed("a", `,"recovered":false,"reason":"evicted"`)
 		k.message("9", "e:9")
 		for m, err := range sub.All() {
 			if err != nil {
@@ -165,7 +165,7 @@ func TestSubscriptionResumes(t *testing.T) {
 				break
 			}
 		}
-		if diff := cmp.Diff([]string{"1", "2", "3", "4", "gap:a", "9"}, seen); diff != "" {
+		if diff := cmp.Diff([]string{"1", "2", "3", "4", "gap:a:evicted", "9"}, seen); diff != "" {
 			t.Error(diff)
 		}
 	})
