@@ -38,6 +38,7 @@ type Broker struct {
 	handler  http.Handler
 	listener net.Listener // nil with Listen "-"
 	welcome  Welcome
+	unwatch  func() // ends what watches the tenants
 	draining atomic.Bool
 	close    sync.Once
 }
@@ -95,14 +96,15 @@ func (b *Broker) build(ctx context.Context) (err error) {
 		return err
 	}
 	b.sessions = session.NewSet(session.Options{
-		Auth: b.tenants, Hub: b.hub, Stats: counters, Log: b.log,
+		Auth: b.tenants, Hub: b.hub, Presence: b.hub, Stats: counters, Log: b.log,
 		PingInterval: c.PingInterval, QueueBytes: c.QueueBytes,
 	})
+	b.unwatch = b.tenants.OnChange(b.sessions.Recheck)
 	mux := http.NewServeMux()
 	mux.Handle("/v1/ws", ws.Handler(b.sessions))
 	mux.Handle("/v1/sse", sse.Handler(b.sessions, b.tenants))
 	mux.Handle("/", api.New(api.Options{
-		Tenants: b.tenants, Hub: b.hub, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
+		Tenants: b.tenants, Hub: b.hub, Crowd: b.hub, Connections: b.sessions, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
 		Version: api.Version{Version: c.Version, Commit: c.Commit}, Durability: c.Sync, SDK: js.Dist, Dashboard: dashboard.Handler(),
 	}))
 	b.handler = mux
@@ -212,6 +214,9 @@ func (b *Broker) Close() error {
 	b.close.Do(func() {
 		if b.listener != nil {
 			_ = b.listener.Close()
+		}
+		if b.unwatch != nil {
+			b.unwatch()
 		}
 		if b.hub != nil {
 			b.hub.Close()

@@ -115,6 +115,8 @@ func describeRealtime(api huma.API) {
 		Security:    append(security(&n), map[string][]string{}),
 		Parameters: []*huma.Param{
 			{Name: "channel", In: "query", Required: true, Description: "A channel to subscribe to; may come up to 100 times", Schema: &huma.Schema{Type: huma.TypeArray, Items: str}},
+			{Name: "presence", In: "query", Description: "true: tell who is present, too; needs the grant presence", Schema: &huma.Schema{Type: huma.TypeBoolean}},
+			{Name: "occupancy", In: "query", Description: "true: tell how many there are, too; needs occupancy in the namespace's rule", Schema: &huma.Schema{Type: huma.TypeBoolean}},
 			{Name: "ticket", In: "query", Description: "From POST /v1/tickets", Schema: str},
 			{Name: "key", In: "query", Description: "A publishable key, ffp_", Schema: str},
 			{Name: "rewind", In: "query", Description: "The newest part of the past first: a number of messages, as 10, or of seconds, as 60s", Schema: str},

@@ -37,6 +37,8 @@ type world struct {
 	handler http.Handler
 	tenants *tenant.Tenants
 	logs    *logBuffer
+	crowd   *hub.Hub
+	kicked  kicked
 	hooks   *webhook.Webhooks
 
 	account, other           protocol.AccountID
@@ -94,7 +96,8 @@ func newWorld(tb testing.TB, change ...func(*api.Options)) *world {
 	h, err := hub.New(hub.Options{Bus: b, Stats: st, Log: log})
 	must(tb, err)
 	tb.Cleanup(h.Close)
-	o := api.Options{Tenants: w.tenants, Hub: h, Stats: st, Ready: b.Ready, Logger: log, SDK: sdkFiles(),
+	w.crowd = h
+	o := api.Options{Tenants: w.tenants, Hub: h, Crowd: h, Connections: &w.kicked, Stats: st, Ready: b.Ready, Logger: log, SDK: sdkFiles(),
 		Version: api.Version{Version: "1.2.3", Commit: "abc"}}
 	w.hooks = openWebhooks(tb, b, log)
 	o.Webhooks, o.Deliveries = w.hooks, w.hooks
@@ -124,7 +127,7 @@ func (w *world) people() {
 	app, err := w.tenants.CreateApp(ctx, w.account, tenant.AppInput{Name: "main"})
 	must(w.tb, err)
 	w.app = app.ID
-	grants := protocol.Grants{Publish: []string{"chat:*"}, Subscribe: []string{"*"}, History: []string{"chat:*"}}
+	grants := protocol.Grants{Publish: []string{"chat:*"}, Subscribe: []string{"*"}, History: []string{"chat:*"}, Presence: []string{"chat:*"}}
 	s := w.key(tenant.KeyInput{Kind: tenant.KindSecret, Name: "server"})
 	w.secret = s.Text
 	w.publishable = w.key(tenant.KeyInput{Kind: tenant.KindPublishable, Name: "page", Grants: &grants}).Text

@@ -168,7 +168,7 @@ func (h *Hub) Members(app protocol.AppID, ch protocol.Channel, after string, lim
 func presenceFrames(ch protocol.Channel, action string, members []protocol.Member) (frames []*Frame) {
 	sync := action == protocol.PresenceSync
 	for sync && frames == nil || len(members) > 0 {
-		n := onePage(members)
+		n := PageOf(members)
 		page := append([]protocol.Member{}, members[:n]...)
 		members = members[n:]
 		frames = append(frames, replyFrame(protocol.Reply{
@@ -178,8 +178,9 @@ func presenceFrames(ch protocol.Channel, action string, members []protocol.Membe
 	return frames
 }
 
-// onePage is how many of members go into one frame.
-func onePage(members []protocol.Member) int {
+// PageOf is how many of members go into one frame: at most 1000, and no more
+// than about 64 KiB, but at least one if there is any.
+func PageOf(members []protocol.Member) int {
 	size := 0
 	for i, m := range members {
 		if size += weight(m.User, m.Data); i > 0 && (i == presencePage || size > presencePageBytes) {

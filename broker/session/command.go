@@ -72,7 +72,9 @@ func (s *Session) authorise(who *tenant.Principal) error {
 	}
 	s.who, s.release, s.meter = who, release, tenant.NewMeter(who.Limits())
 	s.watchExpiry()
-	return nil
+	s.lives.Store(who)
+	s.set.know(s, who)
+	return who.Check() // it may have ended before the set could tell
 }
 
 // watchExpiry ends the session when its credential does.
@@ -124,6 +126,8 @@ func (s *Session) do(ctx context.Context, c protocol.Command) {
 		err = s.unsubscribe(c)
 	case protocol.TypePublish:
 		err = s.publish(ctx, c)
+	case protocol.TypePresence:
+		err = s.presence(ctx, c)
 	case protocol.TypeAuth:
 		err = s.auth(ctx, c)
 	case protocol.TypePing:
@@ -150,6 +154,7 @@ func (s *Session) unsubscribe(c protocol.Command) error {
 
 func (s *Session) drop(ch protocol.Channel, sub *subscription, answer *hub.Frame) {
 	delete(s.subs, ch)
+	s.unwatch(ch)
 	s.set.o.Hub.Unsubscribe(s.who.App, ch, sub)
 	sub.stop(answer)
 }
@@ -183,6 +188,10 @@ func (s *Session) auth(ctx context.Context, c protocol.Command) error {
 	}
 	s.who = who
 	s.watchExpiry()
+	s.lives.Store(who)
+	if err := who.Check(); err != nil { // it may have ended before the set could tell
+		s.End(protocol.AsError(err))
+	}
 	if c.Ref != 0 {
 		s.reply(protocol.Reply{Type: protocol.TypeAuthorized, Ref: c.Ref, Expires: s.expires()})
 	}
@@ -193,6 +202,7 @@ func (s *Session) auth(ctx context.Context, c protocol.Command) error {
 			s.drop(ch, sub, encode(answer))
 		}
 	}
+	s.presenceAgain()
 	return nil
 }
 

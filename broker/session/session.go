@@ -48,7 +48,8 @@ type Session struct {
 	sock Socket
 	out  *outbox
 
-	heard atomic.Int64 // when the client last sent anything, Unix nanoseconds
+	heard atomic.Int64                     // when the client last sent anything, Unix nanoseconds
+	lives atomic.Pointer[tenant.Principal] // who, for others; nil until authorised
 
 	// State of the goroutine that runs the session.
 	who     *tenant.Principal // nil until authorised
@@ -56,6 +57,8 @@ type Session struct {
 	meter   *tenant.Meter
 	release func()
 	subs    map[protocol.Channel]*subscription
+	watches map[protocol.Channel]*watcher // of channels in subs
+	present map[protocol.Channel]struct{} // where it has entered
 	wrong   int
 	resume  *Resume
 	expiry  *time.Timer
@@ -77,6 +80,7 @@ type Stream struct {
 	Channels []protocol.Channel
 	Resume   *Resume          // where it was before, if it was
 	Rewind   *protocol.Rewind // what it wants of the past otherwise
+	Watch    hub.Watched      // what else it is told
 }
 
 // Resume is a position in all channels of a stream at once. Channels that are
@@ -100,11 +104,16 @@ func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal,
 		if err := who.May(protocol.Subscribe, ch); err != nil {
 			return protocol.AsError(err).On(ch)
 		}
+		if err := mayWatch(who, ch, stream.Watch); err != nil {
+			return protocol.AsError(err).On(ch)
+		}
 	}
 	if most := who.Limits().ChannelsPerConnection; len(stream.Channels) > most {
 		return protocol.Errorf(protocol.CodeChannelLimit, "The stream asks for %d channels; this app's channels_per_connection limit is %d.", len(stream.Channels), most)
 	}
 	if err := s.authorise(who); err != nil {
+		s.leave()
+		set.remove(s)
 		return err
 	}
 	s.resume = stream.Resume
@@ -114,7 +123,7 @@ func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal,
 			if s.subs[ch] != nil {
 				continue
 			}
-			if err := s.subscribe(ctx, protocol.Command{Channel: ch, Rewind: stream.Rewind}, true); err != nil {
+			if err := s.subscribe(ctx, protocol.Command{Channel: ch, Rewind: stream.Rewind, Presence: stream.Watch.Members, Occupancy: stream.Watch.Numbers}, true); err != nil {
 				return protocol.AsError(err).On(ch)
 			}
 		}
@@ -178,6 +187,7 @@ func (s *Session) run(ctx context.Context, cancel func(), begin func() error) {
 
 // leave gives back what the session held.
 func (s *Session) leave() {
+	s.absent()
 	for ch, sub := range s.subs {
 		s.set.o.Hub.Unsubscribe(s.who.App, ch, sub)
 	}

@@ -112,7 +112,7 @@ func (l *loop) Feed(fn func(bus.Packet)) (func(), error) {
 }
 
 func (n *node) set(change ...func(*session.Options)) *session.Set {
-	o := session.Options{Auth: n.tenants, Hub: n.hub, Stats: stats.New(), Log: slog.New(slog.DiscardHandler)}
+	o := session.Options{Auth: n.tenants, Hub: n.hub, Presence: n.hub, Stats: stats.New(), Log: slog.New(slog.DiscardHandler)}
 	for _, f := range change {
 		f(&o)
 	}

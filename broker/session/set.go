@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"math/rand/v2"
 	"sync"
@@ -22,17 +23,26 @@ type Hub interface {
 	Publish(ctx context.Context, by hub.Publisher, from hub.Origin, msgs []protocol.Outgoing) ([]protocol.Published, error)
 }
 
+// Presence is where it is known who is in which channel.
+type Presence interface {
+	Attend(app protocol.AppID, ch protocol.Channel, user string, step hub.Step, data json.RawMessage)
+	Members(app protocol.AppID, ch protocol.Channel, after string, limit int) ([]protocol.Member, int)
+	Watch(app protocol.AppID, ch protocol.Channel, w hub.Subscriber, what hub.Watched) []*hub.Frame
+	Unwatch(app protocol.AppID, ch protocol.Channel, w hub.Subscriber)
+}
+
 // Authenticator knows who holds a credential. origin is the page's, or "".
 type Authenticator interface {
 	Authenticate(ctx context.Context, credential, origin string) (*tenant.Principal, error)
 }
 
-// Options are what a Set is made of. Auth, Hub, Stats and Log are required.
+// Options are what a Set is made of. Those of the first group are required.
 type Options struct {
-	Auth  Authenticator
-	Hub   Hub
-	Stats *stats.Stats
-	Log   *slog.Logger
+	Auth     Authenticator
+	Hub      Hub
+	Presence Presence
+	Stats    *stats.Stats
+	Log      *slog.Logger
 
 	HelloTimeout time.Duration // until hello has come; default 10 s
 	PingInterval time.Duration // default 25 s; a client that is silent for two of them is gone
@@ -48,6 +58,7 @@ type Set struct {
 
 	mu       sync.Mutex
 	live     map[*Session]struct{}
+	known    map[protocol.AppID]map[string]map[*Session]struct{} // the authorised ones, by app and user
 	draining bool
 }
 
@@ -62,7 +73,7 @@ func NewSet(o Options) *Set {
 	if o.QueueBytes == 0 {
 		o.QueueBytes = 1 << 20
 	}
-	return &Set{o: o, live: map[*Session]struct{}{}, empty: make(chan struct{})}
+	return &Set{o: o, live: map[*Session]struct{}{}, known: map[protocol.AppID]map[string]map[*Session]struct{}{}, empty: make(chan struct{})}
 }
 
 // Len is how many sessions are live.
@@ -85,6 +96,7 @@ func (set *Set) add(s *Session) error {
 func (set *Set) remove(s *Session) {
 	set.mu.Lock()
 	defer set.mu.Unlock()
+	set.forget(s)
 	if _, ok := set.live[s]; ok {
 		delete(set.live, s)
 		if set.draining && len(set.live) == 0 {

@@ -40,7 +40,10 @@ func (s *Session) subscribe(ctx context.Context, c protocol.Command, tell bool) 
 		first = encode(answer)
 	}
 	sub.begin(first, from)
-	if err := s.catchUp(ctx, ch, sub, past, attached); err != nil {
+	if err = s.catchUp(ctx, ch, sub, past, attached); err == nil {
+		err = s.watch(ctx, ch, watched(c))
+	}
+	if err != nil {
 		s.End(protocol.AsError(err))
 	}
 	return nil
@@ -51,6 +54,9 @@ func (s *Session) maySubscribe(c protocol.Command) error {
 		return protocol.NewError(protocol.CodeAlreadySubscribed)
 	}
 	if err := s.who.May(protocol.Subscribe, c.Channel); err != nil {
+		return err
+	}
+	if err := mayWatch(s.who, c.Channel, watched(c)); err != nil {
 		return err
 	}
 	if c.Since != "" {

@@ -92,9 +92,25 @@ func parse(r *http.Request) (session.Stream, error) {
 		}
 	}
 	if rewind := r.URL.Query().Get("rewind"); rewind != "" {
-		what.Rewind, err = parseRewind(rewind)
+		if what.Rewind, err = parseRewind(rewind); err != nil {
+			return what, err
+		}
 	}
+	if what.Watch.Members, err = parseBool(r, "presence"); err != nil {
+		return what, err
+	}
+	what.Watch.Numbers, err = parseBool(r, "occupancy")
 	return what, err
+}
+
+func parseBool(r *http.Request, name string) (bool, error) {
+	switch r.URL.Query().Get(name) {
+	case "true":
+		return true, nil
+	case "false", "":
+		return false, nil
+	}
+	return false, protocol.Errorf(protocol.CodeBadRequest, "The parameter %q must be true or false.", name)
 }
 
 // lastEventID is where the client was: EventSource sends the header by

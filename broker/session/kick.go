@@ -1,0 +1,76 @@
+package session
+
+import (
+	"github.com/fanfarehq/fanfare/broker/tenant"
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+)
+
+// know notes whose session s is, so that it can be found by that.
+func (set *Set) know(s *Session, who *tenant.Principal) {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	users := set.known[who.App]
+	if users == nil {
+		users = map[string]map[*Session]struct{}{}
+		set.known[who.App] = users
+	}
+	if users[who.User] == nil {
+		users[who.User] = map[*Session]struct{}{}
+	}
+	users[who.User][s] = struct{}{}
+}
+
+// forget undoes know. The set's lock must be held.
+func (set *Set) forget(s *Session) {
+	who := s.lives.Load()
+	if who == nil {
+		return
+	}
+	users := set.known[who.App]
+	delete(users[who.User], s)
+	if len(users[who.User]) == 0 {
+		delete(users, who.User)
+	}
+	if len(users) == 0 {
+		delete(set.known, who.App)
+	}
+}
+
+// sessions is the app's sessions that want says yes to: all users', or with a
+// user only that one's.
+func (set *Set) sessions(app protocol.AppID, user string, want func(*Session) bool) (found []*Session) {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	users := set.known[app]
+	if user != "" {
+		users = map[string]map[*Session]struct{}{user: users[user]}
+	}
+	for _, all := range users {
+		for s := range all {
+			if want(s) {
+				found = append(found, s)
+			}
+		}
+	}
+	return found
+}
+
+// Kick ends all of a user's sessions, or the one session, in an app. One of
+// both must not be "". It returns how many were told to end.
+func (set *Set) Kick(app protocol.AppID, user, id string) int {
+	found := set.sessions(app, user, func(s *Session) bool { return id == "" || s.id == id })
+	for _, s := range found {
+		s.End(protocol.NewError(protocol.CodeKicked))
+	}
+	return len(found)
+}
+
+// Recheck ends the sessions of an app whose credential is good no longer. With
+// a keyID only those that live by that key are looked at. It waits for nobody.
+func (set *Set) Recheck(app protocol.AppID, keyID string) {
+	for _, s := range set.sessions(app, "", func(s *Session) bool { return keyID == "" || s.lives.Load().KeyID == keyID }) {
+		if err := s.lives.Load().Check(); err != nil {
+			s.End(protocol.AsError(err))
+		}
+	}
+}

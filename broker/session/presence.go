@@ -1,0 +1,240 @@
+package session
+
+import (
+	"context"
+	"math"
+
+	"github.com/fanfarehq/fanfare/broker/hub"
+	"github.com/fanfarehq/fanfare/broker/tenant"
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+)
+
+// presence carries out a presence command.
+func (s *Session) presence(ctx context.Context, c protocol.Command) error {
+	data, err := presenceData(c)
+	if err != nil {
+		return err
+	}
+	if err := s.meter.AllowSubscribe(); err != nil {
+		return err
+	}
+	if c.Action != protocol.PresenceLeave { // who has lost the grant may leave
+		if err := mayPresence(s.who, c.Channel); err != nil {
+			return err
+		}
+	}
+	if c.Action == protocol.PresenceMembers {
+		return s.members(ctx, c)
+	}
+	if s.who.User == "" {
+		return protocol.NewError(protocol.CodeUserMissing)
+	}
+	step, err := s.step(c)
+	if err != nil {
+		return err
+	}
+	s.set.o.Presence.Attend(s.who.App, c.Channel, s.who.User, step, data)
+	if c.Ref != 0 {
+		s.reply(protocol.Reply{Type: protocol.TypePresenceOK, Ref: c.Ref, Channel: c.Channel, Action: c.Action})
+	}
+	return nil
+}
+
+func presenceData(c protocol.Command) ([]byte, error) {
+	switch c.Action {
+	case protocol.PresenceEnter, protocol.PresenceUpdate:
+	case protocol.PresenceLeave, protocol.PresenceMembers:
+		return nil, nil
+	default:
+		return nil, protocol.Errorf(protocol.CodePresenceInvalid, "The action is none of enter, update, leave, members.")
+	}
+	if c.Data == nil {
+		return nil, nil
+	}
+	data, err := protocol.CheckData(c.Data, protocol.MaxPresenceData)
+	if err != nil {
+		return nil, protocol.Errorf(protocol.CodePresenceInvalid, "The data has more than %d bytes.", protocol.MaxPresenceData)
+	}
+	return data, nil
+}
+
+// step is what a command does here, and takes note of it.
+func (s *Session) step(c protocol.Command) (hub.Step, error) {
+	_, in := s.present[c.Channel]
+	switch {
+	case !in && c.Action != protocol.PresenceEnter:
+		return 0, protocol.NewError(protocol.CodeNotPresent)
+	case c.Action == protocol.PresenceLeave:
+		delete(s.present, c.Channel)
+		return hub.Leave, nil
+	case in:
+		return hub.Update, nil
+	}
+	if most := s.who.Limits().ChannelsPerConnection; len(s.present) >= most {
+		return 0, protocol.Errorf(protocol.CodeChannelLimit, "The connection is a member of %d channels; this app's channels_per_connection limit is %d.", len(s.present), most)
+	}
+	if s.present == nil {
+		s.present = map[protocol.Channel]struct{}{}
+	}
+	s.present[c.Channel] = struct{}{}
+	return hub.Enter, nil
+}
+
+// members answers with who is present.
+func (s *Session) members(ctx context.Context, c protocol.Command) error {
+	if c.Ref == 0 {
+		return nil
+	}
+	all, _ := s.set.o.Presence.Members(s.who.App, c.Channel, "", math.MaxInt)
+	for first := true; first || len(all) > 0; first = false {
+		n := hub.PageOf(all)
+		page := append([]protocol.Member{}, all[:n]...) // never null
+		all = all[n:]
+		if s.out.wait(ctx) != nil {
+			return nil // it is ending anyway
+		}
+		s.reply(protocol.Reply{Type: protocol.TypePresenceOK, Ref: c.Ref, Channel: c.Channel, Action: c.Action, Members: page, More: len(all) > 0})
+	}
+	return nil
+}
+
+// mayPresence says why who may not know who is in ch.
+func mayPresence(who *tenant.Principal, ch protocol.Channel) error {
+	if err := who.May(protocol.Presence, ch); err != nil {
+		return err
+	}
+	if !who.Presence(ch) {
+		return protocol.NewError(protocol.CodePresenceOff)
+	}
+	return nil
+}
+
+// mayWatch says why who may not be told what it asks for beside ch's messages.
+func mayWatch(who *tenant.Principal, ch protocol.Channel, what hub.Watched) error {
+	if what.Members {
+		if err := mayPresence(who, ch); err != nil {
+			return err
+		}
+	}
+	if what.Numbers && !who.Occupancy(ch) {
+		e := protocol.Errorf(protocol.CodePresenceOff, "The channel's namespace does not tell how many subscribers there are.")
+		e.Remedy = "Switch occupancy on in the namespace's rule."
+		return e
+	}
+	return nil
+}
+
+// watched is what a subscribe asks for beside the messages.
+func watched(c protocol.Command) hub.Watched {
+	return hub.Watched{Members: c.Presence, Numbers: c.Occupancy}
+}
+
+// watcher is a session's interest in who is in a channel, and how many. While
+// the room is being sent it holds back what changes, a bounded number of bytes
+// of it. The outbox's lock guards its state.
+type watcher struct {
+	out  *outbox
+	what hub.Watched
+
+	state   int // as a subscription's
+	waiting []*hub.Frame
+	held    int  // bytes of waiting
+	missed  bool // not all was held
+}
+
+// Deliver queues f for the client.
+func (w *watcher) Deliver(f *hub.Frame) {
+	w.out.mu.Lock()
+	defer w.out.mu.Unlock()
+	switch w.state {
+	case catching:
+		if w.held += len(f.Line); w.held > maxHeld {
+			w.missed, w.waiting = true, nil
+			return
+		}
+		w.waiting = append(w.waiting, f)
+	case live:
+		w.out.pushLocked(f)
+	}
+}
+
+// join sends what was held back, unless not all of it was held.
+func (w *watcher) join() bool {
+	w.out.mu.Lock()
+	defer w.out.mu.Unlock()
+	if w.missed {
+		return false
+	}
+	for _, f := range w.waiting {
+		w.out.pushLocked(f)
+	}
+	w.waiting, w.state = nil, live
+	return true
+}
+
+func (w *watcher) stop() {
+	w.out.mu.Lock()
+	defer w.out.mu.Unlock()
+	w.state, w.waiting = gone, nil
+}
+
+// watch begins to tell of ch: how it is first, then what changes. A client
+// that is too slow for what changes meanwhile gets all of it again.
+func (s *Session) watch(ctx context.Context, ch protocol.Channel, what hub.Watched) error {
+	if what == (hub.Watched{}) {
+		return nil
+	}
+	if s.watches == nil {
+		s.watches = map[protocol.Channel]*watcher{}
+	}
+	for range maxRounds {
+		w := &watcher{out: s.out, what: what}
+		s.watches[ch] = w
+		for _, f := range s.set.o.Presence.Watch(s.who.App, ch, w, what) {
+			if s.out.wait(ctx) != nil {
+				return nil // it is ending anyway
+			}
+			s.out.push(f)
+		}
+		if w.join() {
+			return nil
+		}
+		s.unwatch(ch)
+	}
+	return protocol.NewError(protocol.CodeSlowClient)
+}
+
+// unwatch tells no more of ch.
+func (s *Session) unwatch(ch protocol.Channel) {
+	if w := s.watches[ch]; w != nil {
+		delete(s.watches, ch)
+		s.set.o.Presence.Unwatch(s.who.App, ch, w)
+		w.stop()
+	}
+}
+
+// presenceAgain ends what the session's new token does not grant.
+func (s *Session) presenceAgain() {
+	for ch := range s.present {
+		if mayPresence(s.who, ch) != nil {
+			delete(s.present, ch)
+			s.set.o.Presence.Attend(s.who.App, ch, s.who.User, hub.Leave, nil)
+		}
+	}
+	for ch, w := range s.watches {
+		if err := mayWatch(s.who, ch, w.what); err != nil {
+			s.unwatch(ch)
+			s.reply(protocol.ErrorReply(protocol.AsError(err).On(ch), 0, false))
+		}
+	}
+}
+
+// absent takes the session out of wherever it is present.
+func (s *Session) absent() {
+	for ch := range s.present {
+		s.set.o.Presence.Attend(s.who.App, ch, s.who.User, hub.Away, nil)
+	}
+	for ch := range s.watches {
+		s.unwatch(ch)
+	}
+}
