@@ -33,6 +33,8 @@ type cli struct {
 	Key   keyCmd   `cmd:"" group:"admin" help:"The keys of an app."`
 	Token tokenCmd `cmd:"" group:"admin" help:"Tokens for an app's users."`
 
+	Webhook webhookCmd `cmd:"" group:"admin" help:"Webhooks: URLs that are told what happens in an app."`
+
 	Version    versionCmd    `cmd:"" group:"about" help:"Show the version."`
 	Completion completionCmd `cmd:"" group:"about" help:"Print a completion script for your shell."`
 }
