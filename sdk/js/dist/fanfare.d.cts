@@ -83,7 +83,7 @@ export interface PublishOptions {
     /** Publish only if this is the position of the channel's last message; "" if it has none. Else it is a `position_conflict`. */
     ifPosition?: string;
 }
-/** How much of the past comes first: that many messages, 1 to 1000, or those of that many seconds, 1 to 2,592,000. */
+/** How much of the past comes first: that many messages, 1 to 100, or those of that many seconds, 1 to 2,592,000. */
 export type Rewind = {
     count: number;
     seconds?: never;

@@ -838,7 +838,8 @@ var Fanfare = class {
       }
       if (code !== "already_subscribed") return this.#end(channel, answer);
     } else {
-      const { recovered, position = "", reason = "unknown" } = answer;
+      const { position = "", reason = "unknown" } = answer;
+      const recovered = since && answer.recovered;
       if (!recovered) {
         if (since && position !== since) this.#gap(channel, since, position, reason);
         channel.at = this.#connection.time;

@@ -126,7 +126,7 @@ var StreamTransport = class {
   start() {
     this.#events.open();
   }
-  send({ type, ref = 0, channel = "", key, token, rewind, ...message }) {
+  send({ type, ref = 0, channel = "", key, token, rewind, since, at, ...message }) {
     if (type === "publish") {
       void this.#publish(ref, { channel, ...message });
       return;
@@ -140,7 +140,7 @@ var StreamTransport = class {
     } else if (type !== "subscribe") {
       return;
     } else if (this.#wanted.size < most) {
-      this.#wanted.set(channel, { ref, rewind });
+      this.#wanted.set(channel, { ref, rewind, since, at });
     } else {
       return this.#tell({ type: "error", ref, channel, code: "channel_limit", message: "Without WebSocket, 100 channels are the most.", remedy: "Let WebSocket through, or unsubscribe from some." });
     }
@@ -169,10 +169,25 @@ var StreamTransport = class {
   #same(channels) {
     return channels.length === this.#wanted.size && channels.every((name) => this.#wanted.has(name));
   }
+  /** What resumes from the channels' own positions, which came over a WebSocket or from the app: an id has one for each epoch. */
+  #since() {
+    const marks = /* @__PURE__ */ new Map();
+    const channels = [];
+    let time = Infinity;
+    for (const [name, wanted] of this.#wanted) {
+      if (wanted && !wanted.since) continue;
+      channels.push(name);
+      if (!wanted?.since) continue;
+      const [epoch = "", seq] = wanted.since.split(":");
+      marks.set(epoch, Math.min(marks.get(epoch) ?? Infinity, Number(seq)));
+      time = Math.min(time, wanted.at ?? 0);
+    }
+    return marks.size ? { channels, id: [...marks].map((mark) => mark.join(":")) + (time ? "@" + time : "") } : void 0;
+  }
   async #open() {
     if (this.#next) return;
     const { last } = this.#past;
-    const resumes = last?.channels.every((name) => this.#wanted.has(name)) && (!this.#live || this.#same(last.channels)) ? last : void 0;
+    const resumes = last?.channels.every((name) => this.#wanted.has(name)) && (!this.#live || this.#same(last.channels)) ? last : this.#since();
     const rewind = [...this.#wanted.values()].find((wanted) => wanted?.rewind)?.rewind;
     const channels = resumes?.channels ?? [...this.#wanted].filter(([, wanted]) => !wanted?.rewind || wanted.rewind === rewind).map(([name]) => name);
     const abort = new AbortController();
@@ -183,12 +198,12 @@ var StreamTransport = class {
     try {
       const query = channels.map((name) => "channel=" + encodeURIComponent(name));
       if (resumes) query.push("last_event_id=" + encodeURIComponent(resumes.id));
-      else if (rewind) query.push("rewind=" + (rewind.count ?? rewind.seconds + "s"));
+      if (rewind) query.push("rewind=" + (rewind.count ?? rewind.seconds + "s"));
       const response = await (channels.length ? this.#request("/v1/sse?" + query.join("&"), void 0, signal) : this.#request("/v1/tickets", {}, signal));
       const refusal = response.ok ? void 0 : await problem(response);
       if (signal.aborted) return;
       if (refusal) return this.#refused(stream, refusal);
-      if (channels.length) return await this.#read(stream, response, !!resumes || this.quiet);
+      if (channels.length) return await this.#read(stream, response, !!last && resumes === last || this.quiet);
       this.#welcome(stream, { type: "welcome" });
       this.#adopt(stream);
     } catch {
@@ -218,6 +233,8 @@ var StreamTransport = class {
   }
   #event(stream, { name, data, id }) {
     stream.id = id;
+    const time = !data && /@(\d+)$/.exec(id)?.[1];
+    if (time) this.#tell({ type: "ping", time: Number(time) });
     const frame = parse(data);
     const channel = frame?.channel ?? "";
     if (!frame) return;
@@ -259,8 +276,12 @@ var StreamTransport = class {
     const [first = ""] = channels;
     const channel = frame.channel ?? (code === "not_granted" && channels.length === 1 ? first : "");
     const known = this.#wanted.has(channel);
-    if (!known && !(code === "position_invalid" && this.#past.last)) return this.#end({ ...frame, type: "close" });
+    const forgets = code === "position_invalid" && (this.#past.last || this.#since());
+    if (!known && !forgets) return this.#end({ ...frame, type: "close" });
     this.#next = this.#past.last = void 0;
+    if (forgets) {
+      for (const wanted2 of this.#wanted.values()) if (wanted2) wanted2.since = void 0;
+    }
     const wanted = this.#wanted.get(channel);
     this.#wanted.delete(channel);
     this.#change();

@@ -172,7 +172,8 @@ export class Fanfare {
       }
       if (code !== "already_subscribed") return this.#end(channel, answer);
     } else {
-      const { recovered, position = "", reason = "unknown" } = answer;
+      const { position = "", reason = "unknown" } = answer;
+      const recovered = since && answer.recovered; // a stream may have resumed more than we asked for
       if (!recovered) {
         if (since && position !== since) this.#gap(channel, since, position, reason);
         channel.at = this.#connection.time;

@@ -28,7 +28,10 @@ export interface Past {
 }
 
 /** A channel's subscribe that waits for its answer; undefined once answered. */
-type Wanted = { readonly ref: number; readonly rewind: Rewind | undefined } | undefined;
+type Wanted = { readonly ref: number; readonly rewind: Rewind | undefined; since: string | undefined; readonly at: number | undefined } | undefined;
+
+/** Channels, and an id that resumes them. */
+type Resume = Pick<Stream, "channels" | "id">;
 
 /**
  * Server-sent events for what comes and POST for what goes, as a transport (PROTOCOL.md, section 7).
@@ -76,7 +79,7 @@ export class StreamTransport implements Transport {
     this.#events.open();
   }
 
-  send({ type, ref = 0, channel = "", key, token, rewind, ...message }: Command): void {
+  send({ type, ref = 0, channel = "", key, token, rewind, since, at, ...message }: Command): void {
     if (type === "publish") {
       void this.#publish(ref, { channel, ...message });
       return;
@@ -90,7 +93,7 @@ export class StreamTransport implements Transport {
     } else if (type !== "subscribe") {
       return;
     } else if (this.#wanted.size < most) {
-      this.#wanted.set(channel, { ref, rewind });
+      this.#wanted.set(channel, { ref, rewind, since, at });
     } else {
       return this.#tell({ type: "error", ref, channel, code: "channel_limit", message: "Without WebSocket, 100 channels are the most.", remedy: "Let WebSocket through, or unsubscribe from some." });
     }
@@ -126,11 +129,27 @@ export class StreamTransport implements Transport {
     return channels.length === this.#wanted.size && channels.every((name) => this.#wanted.has(name));
   }
 
+  /** What resumes from the channels' own positions, which came over a WebSocket or from the app: an id has one for each epoch. */
+  #since(): Resume | undefined {
+    const marks = new Map<string, number>();
+    const channels: string[] = [];
+    let time = Infinity;
+    for (const [name, wanted] of this.#wanted) {
+      if (wanted && !wanted.since) continue;
+      channels.push(name);
+      if (!wanted?.since) continue;
+      const [epoch = "", seq] = wanted.since.split(":");
+      marks.set(epoch, Math.min(marks.get(epoch) ?? Infinity, Number(seq)));
+      time = Math.min(time, wanted.at ?? 0);
+    }
+    return marks.size ? { channels, id: [...marks].map((mark) => mark.join(":")) + (time ? "@" + time : "") } : undefined;
+  }
+
   async #open(): Promise<void> {
     if (this.#next) return; // whatever becomes of it looks again
     const { last } = this.#past;
-    // Behind a break first what can be resumed; all the rest comes with the next stream.
-    const resumes = last?.channels.every((name) => this.#wanted.has(name)) && (!this.#live || this.#same(last.channels)) ? last : undefined;
+    // First what can be resumed; all the rest comes with the next stream.
+    const resumes = last?.channels.every((name) => this.#wanted.has(name)) && (!this.#live || this.#same(last.channels)) ? last : this.#since();
     const rewind = [...this.#wanted.values()].find((wanted) => wanted?.rewind)?.rewind;
     const channels = resumes?.channels ?? [...this.#wanted].filter(([, wanted]) => !wanted?.rewind || wanted.rewind === rewind).map(([name]) => name);
     const abort = new AbortController();
@@ -141,13 +160,13 @@ export class StreamTransport implements Transport {
     try {
       const query = channels.map((name) => "channel=" + encodeURIComponent(name));
       if (resumes) query.push("last_event_id=" + encodeURIComponent(resumes.id));
-      else if (rewind) query.push("rewind=" + (rewind.count ?? rewind.seconds + "s"));
+      if (rewind) query.push("rewind=" + (rewind.count ?? rewind.seconds + "s"));
       // Without channels, a request that shows whether HTTP works and the credential is good.
       const response = await (channels.length ? this.#request("/v1/sse?" + query.join("&"), undefined, signal) : this.#request("/v1/tickets", {}, signal));
       const refusal = response.ok ? undefined : await problem(response);
       if (signal.aborted) return;
       if (refusal) return this.#refused(stream, refusal);
-      if (channels.length) return await this.#read(stream, response, !!resumes || this.quiet);
+      if (channels.length) return await this.#read(stream, response, (!!last && resumes === last) || this.quiet);
       this.#welcome(stream, { type: "welcome" });
       this.#adopt(stream);
     } catch {
@@ -179,6 +198,8 @@ export class StreamTransport implements Transport {
 
   #event(stream: Stream, { name, data, id }: StreamEvent): void {
     stream.id = id;
+    const time = !data && /@(\d+)$/.exec(id)?.[1];
+    if (time) this.#tell({ type: "ping", time: Number(time) }); // this server's ids tell its time
     const frame = parse(data);
     const channel = frame?.channel ?? "";
     if (!frame) return;
@@ -224,8 +245,10 @@ export class StreamTransport implements Transport {
     const [first = ""] = channels;
     const channel = frame.channel ?? (code === "not_granted" && channels.length === 1 ? first : "");
     const known = this.#wanted.has(channel);
-    if (!known && !(code === "position_invalid" && this.#past.last)) return this.#end({ ...frame, type: "close" });
+    const forgets = code === "position_invalid" && (this.#past.last || this.#since());
+    if (!known && !forgets) return this.#end({ ...frame, type: "close" });
     this.#next = this.#past.last = undefined;
+    if (forgets) for (const wanted of this.#wanted.values()) if (wanted) wanted.since = undefined;
     const wanted = this.#wanted.get(channel);
     this.#wanted.delete(channel);
     this.#change();

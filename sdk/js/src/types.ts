@@ -54,7 +54,7 @@ export interface PublishOptions {
   ifPosition?: string;
 }
 
-/** How much of the past comes first: that many messages, 1 to 1000, or those of that many seconds, 1 to 2,592,000. */
+/** How much of the past comes first: that many messages, 1 to 100, or those of that many seconds, 1 to 2,592,000. */
 export type Rewind = { count: number; seconds?: never } | { seconds: number; count?: never };
 
 /** Where a subscription begins. Counts for a channel's first handler. Default: with what comes from now on. */

@@ -75,7 +75,7 @@ test("publish is a POST, and its refusals are those of REST", async (t) => {
   // claims: 9.2 9.3 9.10
   const { server, ff } = await fallen(t);
   assert.deepEqual(await ff.publish("chat:1", [1], { event: "e", id: "x" }), { id: "x", position: "", duplicate: false });
-  assert.deepEqual(server.requests.at(-1), { path: "/v1/messages", method: "POST", credential: "Bearer ffp_k", body: { channel: "chat:1", data: [1], event: "e", id: "x" } });
+  assert.deepEqual(server.requests.at(-1), { path: "/v1/messages", query: "", method: "POST", credential: "Bearer ffp_k", body: { channel: "chat:1", data: [1], event: "e", id: "x" } });
   server.problems.set("/v1/messages", [429, { code: "publish_rate", detail: "Slow.", remedy: "Wait.", channel: "chat:1" }, { "Retry-After": "2" }]);
   const e = await ff.publish("chat:1", 1).catch((e) => e);
   assert.deepEqual([e.code, e.message, e.remedy, e.channel, e.retryAfter], ["publish_rate", "Slow.", "Wait.", "chat:1", 2000]);

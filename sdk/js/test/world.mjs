@@ -98,6 +98,8 @@ class Stream {
   constructor(server, url, init) {
     Object.assign(this, { server, url: new URL(url), credential: init.headers.Authorization, signal: init.signal });
     this.channels = this.url.searchParams.getAll("channel");
+    this.lastID = this.url.searchParams.get("last_event_id");
+    this.rewind = this.url.searchParams.get("rewind");
     server.streams.push(this);
     this.signal.addEventListener("abort", () => this.#wake?.());
   }
@@ -109,8 +111,8 @@ class Stream {
     this.chunks.push(typeof bytes === "string" ? new TextEncoder().encode(bytes) : bytes);
     this.#wake?.();
   }
-  event(name, data) {
-    this.raw((name ? `event: ${name}\n` : "") + `data: ${JSON.stringify(data)}\n\n`);
+  event(name, data, id) {
+    this.raw((name ? `event: ${name}\n` : "") + (id ? `id: ${id}\n` : "") + (data ? `data: ${JSON.stringify(data)}\n` : "") + "\n");
   }
   end() {
     this.over = true;
@@ -180,7 +182,7 @@ export class Server {
 
   fetch = async (url, init = {}) => {
     const path = new URL(url).pathname;
-    const request = { path, method: init.method ?? "GET", body: init.body && JSON.parse(init.body), credential: init.headers?.Authorization };
+    const request = { path, query: new URL(url).search, method: init.method ?? "GET", body: init.body && JSON.parse(init.body), credential: init.headers?.Authorization };
     this.requests.push(request);
     await null;
     if (this.http === "refuse") throw new TypeError("fetch failed");
@@ -219,8 +221,10 @@ export function world(t) {
   const server = new Server(clock);
   const reported = [];
   const clients = [];
-  const w = { clock, page, doc, server, reported, random: 0.5 };
-  Object.assign(globalThis, { setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, document: doc, addEventListener: page.addEventListener, removeEventListener: page.removeEventListener, reportError: (e) => reported.push(e) });
+  const storage = new Map();
+  const sessionStorage = { getItem: (k) => storage.get(k) ?? null, setItem: (k, v) => void storage.set(k, String(v)), removeItem: (k) => void storage.delete(k) };
+  const w = { storage, clock, page, doc, server, reported, random: 0.5 };
+  Object.assign(globalThis, { sessionStorage, setTimeout: clock.setTimeout, clearTimeout: clock.clearTimeout, document: doc, addEventListener: page.addEventListener, removeEventListener: page.removeEventListener, reportError: (e) => reported.push(e) });
   Date.now = () => clock.now;
   Math.random = () => w.random;
 
@@ -248,7 +252,7 @@ export function world(t) {
       Object.assign(globalThis, { setTimeout: real.setTimeout, clearTimeout: real.clearTimeout });
       Date.now = real.now;
       Math.random = real.random;
-      for (const name of ["document", "addEventListener", "removeEventListener", "reportError"]) delete globalThis[name];
+      for (const name of ["sessionStorage", "document", "addEventListener", "removeEventListener", "reportError"]) delete globalThis[name];
     }
   });
   return w;
