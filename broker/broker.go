@@ -103,6 +103,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	mux := http.NewServeMux()
 	mux.Handle("/v1/ws", ws.Handler(b.sessions))
 	mux.Handle("/v1/sse", sse.Handler(b.sessions, b.tenants))
+	mux.Handle(BackupPath, b.backups(f.Account))
 	mux.Handle("/", api.New(api.Options{
 		Tenants: b.tenants, Hub: b.hub, Crowd: b.hub, Connections: b.sessions, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
 		Version: api.Version{Version: c.Version, Commit: c.Commit}, Durability: c.Sync, SDK: js.Dist, Dashboard: dashboard.Handler(),

@@ -72,6 +72,19 @@ func Open(ctx context.Context, o Options) (*Bus, error) {
 }
 
 func openBus(ctx context.Context, o Options, free func(dir string) (uint64, error)) (*Bus, error) {
+	b, err := newBus(ctx, o, free)
+	if err != nil {
+		return nil, err
+	}
+	if err := b.start(ctx, cmp.Or(o.Name, "fanfare")); err != nil {
+		_ = b.Close() // the first error is the one to tell, in one line
+		return nil, err
+	}
+	return b, nil
+}
+
+// newBus locks the folder; the server is not started yet.
+func newBus(ctx context.Context, o Options, free func(dir string) (uint64, error)) (*Bus, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -90,10 +103,6 @@ func openBus(ctx context.Context, o Options, free func(dir string) (uint64, erro
 		lag:        lag{packets: 1 << 21, bytes: 256 << 20},
 		lives:      newKeeper(f),
 		readers:    make(map[reader]struct{}),
-	}
-	if err := b.start(ctx, cmp.Or(o.Name, "fanfare")); err != nil {
-		_ = b.Close() // the first error is the one to tell, in one line
-		return nil, err
 	}
 	return b, nil
 }

@@ -24,6 +24,9 @@ type cli struct {
 	Cfg    configCmd `cmd:"" name:"config" group:"run" help:"Show each setting, its value, and where that comes from."`
 	Link   linkCmd   `cmd:"" group:"run" help:"Make a one-time link that signs you in to the dashboard."`
 
+	Backup  backupCmd  `cmd:"" group:"run" help:"Back up a running server into a file."`
+	Restore restoreCmd `cmd:"" group:"run" help:"Make a data folder of a backup."`
+
 	Pub pubCmd `cmd:"" group:"talk" help:"Publish to a channel."`
 	Sub subCmd `cmd:"" group:"talk" help:"Show the messages of channels as they come."`
 
