@@ -101,31 +101,7 @@ func TestKilledWhilePublishing(t *testing.T) {
 		open[i].position = answer.Position
 		acks[i] = append(acks[i], open[i])
 	}
-	kept := map[string][]frame{}
-	where := map[string]protocol.Position{}
-	total := 0
-	for _, ch := range channels {
-		kept[ch] = history(t, p.Server, ch)
-		rising(t, "history of "+ch, kept[ch])
-		for _, f := range kept[ch] {
-			if where[f.ID] != "" {
-				t.Errorf("%s is there twice, at %s and %s", f.ID, where[f.ID], *f.Position)
-			}
-			where[f.ID] = *f.Position
-		}
-		total += len(kept[ch])
-	}
-	for i := range acks {
-		for _, m := range acks[i] {
-			if where[m.id] != m.position {
-				t.Errorf("%s was acknowledged at %q and is at %q", m.id, m.position, where[m.id])
-			}
-			delete(where, m.id)
-		}
-	}
-	if len(where) > 0 {
-		t.Errorf("%d messages are there that nobody sent", len(where))
-	}
+	total := allThere(t, p.Server, channels, acks)
 
 	ws.overWS(p.Server)
 	sse.overSSE(p.Server)
@@ -134,6 +110,7 @@ func TestKilledWhilePublishing(t *testing.T) {
 			t.Errorf("not recovered: %+v", c.told)
 		}
 	}
+	kept := map[string][]frame{}
 	for _, ch := range channels {
 		publish(t, p.Server, ch, `"last"`)
 		kept[ch] = history(t, p.Server, ch)
@@ -147,6 +124,36 @@ func TestKilledWhilePublishing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// allThere fails unless the channels' histories are in order and hold exactly
+// what was acknowledged, where it was. It returns how many that is.
+func allThere(t *testing.T, s *brokertest.Server, channels []string, acks [][]sent) (total int) {
+	t.Helper()
+	where := map[string]protocol.Position{}
+	for _, ch := range channels {
+		kept := history(t, s, ch)
+		rising(t, "history of "+ch, kept)
+		for _, f := range kept {
+			if where[f.ID] != "" {
+				t.Errorf("%s is there twice, at %s and %s", f.ID, where[f.ID], *f.Position)
+			}
+			where[f.ID] = *f.Position
+		}
+		total += len(kept)
+	}
+	for i := range acks {
+		for _, m := range acks[i] {
+			if where[m.id] != m.position {
+				t.Errorf("%s was acknowledged at %q and is at %q", m.id, m.position, where[m.id])
+			}
+			delete(where, m.id)
+		}
+	}
+	if len(where) > 0 {
+		t.Errorf("%d messages are there that nobody sent", len(where))
+	}
+	return total
 }
 
 // TestThousandComeBack drops a thousand clients at once that all miss the same
