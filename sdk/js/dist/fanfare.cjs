@@ -485,6 +485,19 @@ function checkChannel(name) {
   }
 }
 
+// src/hello.ts
+init_error();
+async function greeting(settings) {
+  const { key, getToken } = settings;
+  let { token } = settings;
+  try {
+    if (getToken && (typeof (token = await getToken()) !== "string" || !token)) throw "it must return the token's text";
+  } catch (cause) {
+    throw new FanfareError("token_failed", `getToken failed: ${cause}`, "Mend it; it is called again with the next try.", { cause });
+  }
+  return { type: "hello", key, token, client: "fanfare-js/0.1.0" };
+}
+
 // src/request.ts
 init_error();
 init_frame();
@@ -703,8 +716,8 @@ var Connection = class {
       const response = await call(fetch, url + path, hello.key ?? hello.token, body);
       return { ...response.ok ? await response.json() : await problem(response), ok: response.ok };
     };
-    let answer = await ask(this.#hello ?? await this.#greeting());
-    if (answer.code === "token_expired" && getToken) answer = await ask(await this.#greeting());
+    let answer = await ask(this.#hello ?? await greeting(this.#settings));
+    if (answer.code === "token_expired" && getToken) answer = await ask(await greeting(this.#settings));
     if (!answer.ok) throw errorOf(answer);
     return answer;
   }
@@ -721,7 +734,7 @@ var Connection = class {
     const socketClass = this.#blocked < 2 ? this.#settings.WebSocket : void 0;
     this.#watch.set(attemptTime, late);
     try {
-      this.#hello = await this.#greeting();
+      this.#hello = await greeting(this.#settings);
       if (!socketClass) await this.#load();
     } catch (error) {
       if (attempt === this.#attempt) this.#lost(1006, error);
@@ -731,16 +744,6 @@ var Connection = class {
     this.#watch.set(attemptTime, late);
     this.#line = this.#dial(socketClass);
     this.#line.start();
-  }
-  async #greeting() {
-    const { key, getToken } = this.#settings;
-    let { token } = this.#settings;
-    try {
-      if (getToken && (typeof (token = await getToken()) !== "string" || !token)) throw "it must return the token's text";
-    } catch (cause) {
-      throw new FanfareError("token_failed", `getToken failed: ${cause}`, "Mend it; it is called again with the next try.", { cause });
-    }
-    return { type: "hello", key, token, client: "fanfare-js/0.1.0" };
   }
   /** Server-sent events are code of their own, for most never need it. */
   async #load() {
@@ -848,7 +851,7 @@ var Connection = class {
       this.#events.failed(error);
     };
     try {
-      const hello = await this.#greeting();
+      const hello = await greeting(this.#settings);
       if (line !== this.#line) return;
       this.#hello = hello;
       this.ask({ type: "auth", token: hello.token }, (answer) => {
@@ -905,7 +908,7 @@ var Connection = class {
   async #tryUpgrade() {
     const line = this.#line;
     try {
-      this.#hello = await this.#greeting();
+      this.#hello = await greeting(this.#settings);
     } catch (error) {
       if (line === this.#line) this.#upgradeLater();
       return;

@@ -2,15 +2,14 @@ import { Backoff, longestWait } from "./backoff.ts";
 import { closed, connectionLost, FanfareError, noAnswer } from "./error.ts";
 import { errorOf, type Command, type Frame } from "./frame.ts";
 import { bytes } from "./name.ts";
+import { greeting, type Settings } from "./hello.ts";
 import { Requests, type Answer, type Request } from "./request.ts";
 import { call, problem } from "./rest.ts";
 import { SocketTransport } from "./socket.ts";
 import type { Past, StreamTransport } from "./stream.ts";
 import { Timer } from "./timer.ts";
-import type { Fetch, SocketClass, State, StateChange } from "./types.ts";
+import type { SocketClass, State, StateChange } from "./types.ts";
 import { Wakeup } from "./wakeup.ts";
-
-declare const VERSION: string; // package.json's, by the build
 
 // In milliseconds.
 const attemptTime = 15_000; // for a token, and again from there to welcome
@@ -21,17 +20,6 @@ const suspendTime = 120_000;
 const firstUpgrade = 30_000; // from server-sent events back to WebSocket
 const lastUpgrade = 600_000;
 const overlap = 5_000; // that the old connection is read beside the new one
-
-/** What a connection is made with: the client's options, completed. */
-export interface Settings {
-  /** The server's address. */
-  readonly url: string;
-  readonly WebSocket: SocketClass | undefined;
-  readonly fetch: Fetch;
-  readonly key?: string;
-  readonly token?: string;
-  readonly getToken?: () => string | Promise<string>;
-}
 
 /** What a connection tells. */
 export interface ConnectionEvents {
@@ -132,8 +120,8 @@ export class Connection {
       const response = await call(fetch, url + path, hello.key ?? hello.token!, body);
       return { ...(response.ok ? await response.json() : await problem(response)), ok: response.ok };
     };
-    let answer = await ask(this.#hello ?? (await this.#greeting()));
-    if (answer.code === "token_expired" && getToken) answer = await ask(await this.#greeting());
+    let answer = await ask(this.#hello ?? (await greeting(this.#settings)));
+    if (answer.code === "token_expired" && getToken) answer = await ask(await greeting(this.#settings));
     if (!answer.ok) throw errorOf(answer);
     return answer;
   }
@@ -153,7 +141,7 @@ export class Connection {
     const socketClass = this.#blocked < 2 ? this.#settings.WebSocket : undefined;
     this.#watch.set(attemptTime, late);
     try {
-      this.#hello = await this.#greeting();
+      this.#hello = await greeting(this.#settings);
       if (!socketClass) await this.#load();
     } catch (error) {
       if (attempt === this.#attempt) this.#lost(1006, error as FanfareError);
@@ -163,17 +151,6 @@ export class Connection {
     this.#watch.set(attemptTime, late);
     this.#line = this.#dial(socketClass);
     this.#line.start();
-  }
-
-  async #greeting(): Promise<Command> {
-    const { key, getToken } = this.#settings;
-    let { token } = this.#settings;
-    try {
-      if (getToken && (typeof (token = await getToken()) !== "string" || !token)) throw "it must return the token's text";
-    } catch (cause) {
-      throw new FanfareError("token_failed", `getToken failed: ${cause}`, "Mend it; it is called again with the next try.", { cause });
-    }
-    return { type: "hello", key, token, client: "fanfare-js/" + VERSION };
   }
 
   /** Server-sent events are code of their own, for most never need it. */
@@ -293,7 +270,7 @@ export class Connection {
       this.#events.failed(error);
     };
     try {
-      const hello = await this.#greeting();
+      const hello = await greeting(this.#settings);
       if (line !== this.#line) return;
       this.#hello = hello;
       this.ask({ type: "auth", token: hello.token }, (answer) => {
@@ -356,7 +333,7 @@ export class Connection {
   async #tryUpgrade(): Promise<void> {
     const line = this.#line;
     try {
-      this.#hello = await this.#greeting();
+      this.#hello = await greeting(this.#settings);
     } catch (error) {
       if (line === this.#line) this.#upgradeLater();
       return;

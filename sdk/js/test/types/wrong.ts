@@ -1,5 +1,6 @@
 // Must not compile: tsc fails for each expected error that does not come.
 import { Fanfare, type Message } from "@fanfarehq/client";
+import { history } from "@fanfarehq/client/history";
 
 const ff = new Fanfare({ key: "k" });
 // @ts-expect-error no credential
@@ -22,6 +23,14 @@ void ff.subscribe("c", (m) => (m.id = "x"));
 void ff.publish("c");
 // @ts-expect-error no such publish option
 void ff.publish("c", 1, { ttl: 5 });
+// @ts-expect-error one of count and seconds
+void ff.subscribe("c", () => {}, { rewind: { count: 1, seconds: 1 } });
+// @ts-expect-error no such subscribe option
+void ff.subscribe("c", () => {}, { at: 5 });
+// @ts-expect-error no channel
+history(ff);
+// @ts-expect-error no such part of the past
+history(ff, "c", { from: 1 });
 // @ts-expect-error no such event
 ff.on("connect", () => {});
 // @ts-expect-error no such state
