@@ -144,7 +144,7 @@ func (c Code) Info() (Info, bool) {
 	case CodeBadRequest:
 		return Info{Status: 400, Close: 0, Message: "The request does not have the form this endpoint takes.", Remedy: "Compare it with /v1/openapi.json; the message names the member that is wrong."}, true
 	case CodeUnknownCommand:
-		return Info{Status: 400, Close: 0, Message: "The frame's type is not a command.", Remedy: "Use one of hello, subscribe, unsubscribe, publish, auth, ping, pong."}, true
+		return Info{Status: 400, Close: 0, Message: "The frame's type is not a command.", Remedy: "Use one of hello, subscribe, unsubscribe, publish, presence, auth, ping, pong."}, true
 	case CodeRefInvalid:
 		return Info{Status: 400, Close: 0, Message: "The ref is not a whole number from 1 to 9007199254740991.", Remedy: "Count refs up from 1, or leave ref out."}, true
 	case CodeChannelInvalid:
