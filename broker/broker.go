@@ -21,6 +21,7 @@ import (
 	"github.com/fanfarehq/fanfare/broker/session"
 	"github.com/fanfarehq/fanfare/broker/stats"
 	"github.com/fanfarehq/fanfare/broker/tenant"
+	"github.com/fanfarehq/fanfare/broker/webhook"
 	"github.com/fanfarehq/fanfare/dashboard"
 	"github.com/fanfarehq/fanfare/sdk/js"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
@@ -33,6 +34,7 @@ type Broker struct {
 	log      *slog.Logger
 	bus      *bus.Bus
 	tenants  *tenant.Tenants
+	hooks    *webhook.Webhooks
 	hub      *hub.Hub
 	sessions *session.Set
 	handler  http.Handler
@@ -92,11 +94,14 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	}
 
 	counters := stats.New()
-	if b.hub, err = hub.New(hub.Options{Bus: b.bus, Stats: counters, Log: b.log}); err != nil {
+	if b.hooks, err = b.openWebhooks(ctx); err != nil {
+		return err
+	}
+	if b.hub, err = hub.New(hub.Options{Bus: b.bus, Stats: counters, Log: b.log, Events: b.hooks.Emit, Published: b.published}); err != nil {
 		return err
 	}
 	b.sessions = session.NewSet(session.Options{
-		Auth: b.tenants, Hub: b.hub, Presence: b.hub, Stats: counters, Log: b.log,
+		Auth: b.tenants, Hub: b.hub, Presence: b.hub, Stats: counters, Log: b.log, Closed: b.hooks.Emit,
 		PingInterval: c.PingInterval, QueueBytes: c.QueueBytes,
 	})
 	b.unwatch = b.tenants.OnChange(b.sessions.Recheck)
@@ -105,7 +110,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	mux.Handle("/v1/sse", sse.Handler(b.sessions, b.tenants))
 	mux.Handle(BackupPath, b.backups(f.Account))
 	mux.Handle("/", api.New(api.Options{
-		Tenants: b.tenants, Hub: b.hub, Crowd: b.hub, Connections: b.sessions, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
+		Tenants: b.tenants, Hub: b.hub, Crowd: b.hub, Connections: b.sessions, Webhooks: b.hooks, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
 		Version: api.Version{Version: c.Version, Commit: c.Commit}, Durability: c.Sync, SDK: js.Dist, Dashboard: dashboard.Handler(),
 	}))
 	b.handler = mux
@@ -181,7 +186,7 @@ func (b *Broker) Run(ctx context.Context) error {
 		MaxHeaderBytes:    32 << 10,
 		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
 	}
-	failed := make(chan error, 1)
+	failed := make(chan error, 2)
 	var serving sync.WaitGroup
 	if b.listener != nil {
 		serving.Go(func() {
@@ -190,6 +195,13 @@ func (b *Broker) Run(ctx context.Context) error {
 			}
 		})
 	}
+	sending, endSending := context.WithCancel(base)
+	defer endSending()
+	serving.Go(func() {
+		if err := b.hooks.Run(sending); err != nil && sending.Err() == nil {
+			failed <- fmt.Errorf("webhooks: %w", err)
+		}
+	})
 	var err error
 	select {
 	case <-ctx.Done():
@@ -221,6 +233,9 @@ func (b *Broker) Close() error {
 		}
 		if b.hub != nil {
 			b.hub.Close()
+		}
+		if b.hooks != nil {
+			b.hooks.Close()
 		}
 		if b.tenants != nil {
 			b.tenants.Close()

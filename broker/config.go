@@ -20,6 +20,10 @@ type Config struct {
 	PublicURL string
 	// MetricsOpen lets others than this machine read /metrics.
 	MetricsOpen bool
+	// WebhooksPrivate lets webhooks go to plain http and to private networks,
+	// this machine included. Danger: then everybody with an account can make
+	// this server send requests into its own network. For development.
+	WebhooksPrivate bool
 	// DrainTime is how long a stop takes to send clients away, default 5 s.
 	// Clients spread their coming back over it.
 	DrainTime time.Duration

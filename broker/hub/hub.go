@@ -50,7 +50,7 @@ type Subscriber interface {
 	Deliver(f *Frame)
 }
 
-// Options are what a Hub is made of. All but Events are required.
+// Options are what a Hub is made of. All but Events and Published are required.
 type Options struct {
 	Bus   Bus
 	Stats *stats.Stats
@@ -59,6 +59,11 @@ type Options struct {
 	// Events, if any, is told of channels that are occupied and vacated and of
 	// members that join and leave, by one goroutine; it must not block.
 	Events func(app protocol.AppID, e protocol.WebhookEvent)
+
+	// Published, if any, is told of each message that this node published, by
+	// the publisher's goroutine; message makes the message as subscribers see
+	// it, but for previous. It must not block.
+	Published func(app protocol.AppID, ch protocol.Channel, message func() []byte)
 }
 
 // Hub is a node's index of channels to local subscribers. All methods may be
@@ -73,6 +78,7 @@ type Hub struct {
 	reads  flights
 
 	events func(protocol.AppID, protocol.WebhookEvent) // may be nil
+	told   func(protocol.AppID, protocol.Channel, func() []byte)
 	rooms  [64]rooms
 	agenda agenda
 	quit   chan struct{}
@@ -92,7 +98,7 @@ type key struct {
 // New starts a hub that delivers what o.Bus brings.
 func New(o Options) (*Hub, error) {
 	h := &Hub{bus: o.Bus, stats: o.Stats, log: o.Log, seed: maphash.MakeSeed(), reads: newFlights(),
-		events: o.Events, agenda: newAgenda(), quit: make(chan struct{})}
+		events: o.Events, told: o.Published, agenda: newAgenda(), quit: make(chan struct{})}
 	for i := range h.shards {
 		h.shards[i].channels = map[key]*channel{}
 		h.rooms[i].open, h.rooms[i].occupied = map[key]*room{}, map[key]flags{}
@@ -236,6 +242,11 @@ func (h *Hub) Publish(ctx context.Context, by Publisher, from Origin, msgs []pro
 	}
 	for i, r := range receipts {
 		out[i].Position, out[i].Duplicate = r.Position, r.Duplicate
+		if h.told != nil && !r.Duplicate {
+			h.told(packets[i].App, packets[i].Channel, func() []byte {
+				return protocol.AppendFrame(nil, packets[i].Body, r.Position, "")
+			})
+		}
 	}
 	h.stats.Published(len(msgs))
 	return out, nil

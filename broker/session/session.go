@@ -183,6 +183,9 @@ func (s *Session) run(ctx context.Context, cancel func(), begin func() error) {
 	}
 	s.set.o.Stats.Disconnected(door, code)
 	s.set.o.Log.Debug("session ended", "session", s.id, "door", door, "code", code)
+	if s.who != nil && s.set.o.Closed != nil {
+		s.set.o.Closed(s.who.App, protocol.WebhookEvent{Type: protocol.WebhookConnectionClosed, User: s.who.User, Connection: s.id, Code: code})
+	}
 }
 
 // leave gives back what the session held.

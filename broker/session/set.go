@@ -44,6 +44,10 @@ type Options struct {
 	Stats    *stats.Stats
 	Log      *slog.Logger
 
+	// Closed, if any, is told of authorised connections that have ended. It
+	// must not block.
+	Closed func(app protocol.AppID, e protocol.WebhookEvent)
+
 	HelloTimeout time.Duration // until hello has come; default 10 s
 	PingInterval time.Duration // default 25 s; a client that is silent for two of them is gone
 	QueueBytes   int           // what may wait for one client; default 1 MiB

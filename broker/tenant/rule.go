@@ -171,6 +171,11 @@ func (t *Tenants) Keep(app protocol.AppID, ch protocol.Channel) (messages int, a
 	return t.view.findApp(app).keep(ch)
 }
 
+// Webhooks is Principal.Webhooks for callers that act for nobody.
+func (t *Tenants) Webhooks(app protocol.AppID, ch protocol.Channel) bool {
+	return t.view.findApp(app).setting(ch, false, func(r *Rule) *bool { return r.Webhooks })
+}
+
 // keep is what ch keeps; 0 where app is nil or deleted.
 func (app *appState) keep(ch protocol.Channel) (messages int, age time.Duration) {
 	if app != nil {
