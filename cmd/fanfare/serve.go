@@ -17,6 +17,7 @@ type serving struct {
 	MetricsOpen bool          `setting:"metrics_open" help:"Let other machines read /metrics."`
 	DrainTime   time.Duration `setting:"drain_time" default:"5s" placeholder:"TIME" help:"How long a stop takes to send clients away. Default: 5s."`
 	Sync        string        `setting:"sync" enum:"interval,always" default:"interval" placeholder:"WHEN" help:"When published messages are forced to the disk: interval, each second, or always, before the publish is answered. Default: interval."`
+	HooksLocal  bool          `name:"webhooks-private" setting:"webhooks_private" help:"Let webhooks go to plain http and private networks. For development: every tenant could reach into yours."`
 	LogLevel    string        `setting:"log_level" enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"What to log: debug, info, warn or error. Default: info."`
 	LogFormat   string        `setting:"log_format" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"text, json, or auto: text on a terminal and json elsewhere."`
 }
@@ -39,7 +40,7 @@ func (c *serveCmd) Run(ctx context.Context, con *console, all *cli) error {
 	log := newLog(con.Err, c.LogLevel, c.LogFormat)
 	v := buildVersion()
 	b, err := broker.New(ctx, broker.Config{
-		Listen: c.Listen, Data: all.Data, PublicURL: c.PublicURL, MetricsOpen: c.MetricsOpen, DrainTime: c.DrainTime, Sync: c.Sync,
+		Listen: c.Listen, Data: all.Data, PublicURL: c.PublicURL, MetricsOpen: c.MetricsOpen, DrainTime: c.DrainTime, Sync: c.Sync, WebhooksPrivate: c.HooksLocal,
 		Logger: log, Version: v.Version, Commit: v.Commit,
 	})
 	if err != nil {
