@@ -1000,6 +1000,7 @@ var longest3 = 12e4;
 var Memory = class {
   #name;
   #channels;
+  /** Of the page before, and not used yet. */
   #notes = /* @__PURE__ */ new Map();
   constructor(name, channels) {
     this.#name = name;
@@ -1016,17 +1017,17 @@ var Memory = class {
     this.#notes.delete(channel.name);
     if (Math.abs(Date.now() - noted) < longest3) Object.assign(channel, { position, at });
   }
-  /** Forgets all. */
+  /** Forgets all, once there are no channels any more. */
   end() {
     globalThis.removeEventListener?.("pagehide", this.#save);
     this.#notes.clear();
-    this.#channels.clear();
     this.#save();
   }
   #save = () => {
-    for (const { name, position, at } of this.#channels.values()) this.#notes.set(name, [position, at, Date.now()]);
+    const notes = new Map(this.#notes);
+    for (const { name, position, at } of this.#channels.values()) notes.set(name, [position, at, Date.now()]);
     try {
-      sessionStorage.setItem(this.#name, JSON.stringify([...this.#notes]));
+      sessionStorage.setItem(this.#name, JSON.stringify([...notes]));
     } catch {
     }
   };

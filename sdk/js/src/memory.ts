@@ -9,6 +9,7 @@ type Note = [position: string, at: number | undefined, noted: number];
 export class Memory {
   readonly #name: string;
   readonly #channels: Map<string, Channel>;
+  /** Of the page before, and not used yet. */
   #notes: Map<string, Note> = new Map();
 
   constructor(name: string, channels: Map<string, Channel>) {
@@ -29,18 +30,18 @@ export class Memory {
     if (Math.abs(Date.now() - noted) < longest) Object.assign(channel, { position, at });
   }
 
-  /** Forgets all. */
+  /** Forgets all, once there are no channels any more. */
   end(): void {
     globalThis.removeEventListener?.("pagehide", this.#save);
     this.#notes.clear();
-    this.#channels.clear();
     this.#save();
   }
 
   readonly #save = (): void => {
-    for (const { name, position, at } of this.#channels.values()) this.#notes.set(name, [position, at, Date.now()]);
+    const notes = new Map(this.#notes);
+    for (const { name, position, at } of this.#channels.values()) notes.set(name, [position, at, Date.now()]);
     try {
-      sessionStorage.setItem(this.#name, JSON.stringify([...this.#notes]));
+      sessionStorage.setItem(this.#name, JSON.stringify([...notes]));
     } catch {
       // As above.
     }

@@ -24,7 +24,7 @@ async function begun(t, options, answer = { position: "e:5" }) {
 
 test("resume: since is the last message's position, at the time of the server's last ping or message", async (t) => {
   // claims: 3.3 3.9
-  const { server, clock, got, gaps, cut, asked } = await begun(t);
+  const { server, clock, ff, got, gaps, cut, asked } = await begun(t);
   const start = clock.now;
   server.answers.set("c", { position: "e:9", recovered: true });
   await clock.advance(10_000);
@@ -37,6 +37,11 @@ test("resume: since is the last message's position, at the time of the server's 
   for (const n of [1, 2, 3]) server.socket.say({ type: "ping", time: start + 60_000 + n });
   await cut();
   assert.deepEqual(asked(), [{ since: "e:8", at: start + 60_003 }]);
+  server.socket.say({ type: "ping", time: start + 100_000 });
+  server.answers.set("d", { position: "e:9" });
+  await ff.subscribe("d", () => {});
+  await cut();
+  assert.deepEqual(asked()[1], { since: "e:9", at: start + 100_000 });
   assert.deepEqual(gaps, []);
 });
 
@@ -114,7 +119,7 @@ test("rewind: what is older than the answer's position comes too, and is asked f
   await clock.advance(600);
   await subscribed;
   assert.deepEqual(server.socket.of("subscribe").map(({ rewind, since }) => ({ rewind, since })), [{ rewind: { count: 3 }, since: undefined }]);
-  server.socket.say(message(7, 5), message(9, 7));
+  server.socket.say(message(7, 5), message(9, 7), { type: "ping", time: clock.now });
   server.answers.set("c", { position: "e:22", recovered: true });
   server.socket.end(1006); // in the middle of it
   await clock.advance(2_000);
@@ -179,7 +184,7 @@ test("persist: a page that is loaded again goes on where it was", async (t) => {
   const again = client({ key: "k", persist: true });
   server.answers.set("c", { position: "e:9", recovered: true });
   const got = [];
-  await again.subscribe("c", (m) => got.push(m.data));
+  const sub = await again.subscribe("c", (m) => got.push(m.data));
   await again.subscribe("gone", () => {});
   const asked = () => server.socket.of("subscribe").map(({ channel, since, at }) => [channel, since, at]);
   assert.deepEqual(asked(), [["c", "e:6", message(6).time], ["gone", undefined, undefined]]);
@@ -188,6 +193,9 @@ test("persist: a page that is loaded again goes on where it was", async (t) => {
   page.fire("pagehide"); // once more, before d was subscribed to
   const notes = new Map(JSON.parse(storage.get(name)));
   assert.deepEqual([notes.get("c")[0], notes.get("d")[0]], ["e:7", ""]);
+  await sub.unsubscribe();
+  await again.subscribe("c", () => {});
+  assert.equal(asked().at(-1)[1], undefined, "a position is used once");
   again.close();
   assert.equal(storage.get(name), "[]");
 });

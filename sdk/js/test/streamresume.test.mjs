@@ -113,25 +113,113 @@ test("SSE: what is not resumed by an id is by the channels' positions, the least
   assert.deepEqual(gaps, []);
 });
 
-test("from WebSocket to SSE: the channels' positions are gone on from", async (t) => {
+test("from WebSocket to SSE: the channels' positions are gone on from, the oldest", async (t) => {
   // claims: 3.9 7.7
   const { client, server, clock } = world(t);
   const ff = client();
   const gaps = [];
   const got = [];
   ff.on("gap", (gap) => gaps.push(gap));
-  server.answers.set("c", { position: "e:5" });
-  await ff.subscribe("c", (m) => got.push(m.data));
-  server.socket.say(message(6));
+  for (const channel of ["c", "d"]) {
+    server.answers.set(channel, { position: "e:5" });
+    await ff.subscribe(channel, (m) => got.push(m.data));
+  }
+  server.socket.say(message(6), message(9, "d", { previous: "e:4" }));
   server.manual = true;
   server.ws = "refuse";
   server.socket.end(1006);
   await clock.advance(8_000);
-  assert.deepEqual([server.stream.channels, server.stream.lastID], [["c"], "e:6@" + message(6).time]);
+  assert.deepEqual([server.stream.channels, server.stream.lastID], [["c", "d"], "e:6@" + message(6).time]);
   answer(server.stream, { recovered: true });
   server.stream.event("", message(7), "ID 7");
+  server.stream.event("", message(9, "d"), "ID 9");
   await settle();
-  assert.deepEqual([got, gaps], [["c6", "c7"], []]);
+  assert.deepEqual([got, gaps], [["c6", "d9", "c7"], []]);
+});
+
+test("SSE: a position that the app gives does not push the other channels out", async (t) => {
+  // claims: 3.3
+  const { server, subscribe, clock, got } = await fallen(t);
+  const more = subscribe("near", { since: "e:2" });
+  await clock.advance(20);
+  assert.deepEqual([server.stream.channels, server.stream.lastID], [["c", "near"], "e:2"]);
+  answer(server.stream, { recovered: true });
+  server.stream.event("", message(3, "near"), "ID 3");
+  server.stream.event("", message(4), "ID 4"); // c has had it
+  await clock.advance(500);
+  await more;
+  assert.deepEqual(got, ["near3"]);
+});
+
+test("SSE: who subscribes anew begins anew, whatever the stream resumes", async (t) => {
+  // claims: 3.2 7.7
+  const { server, back, subs, subscribe, got } = await fallen(t, ["c", "old"]);
+  server.stream.event("", message(6), "ID 6");
+  await settle();
+  server.stream.end();
+  await settle();
+  await subs[1].unsubscribe();
+  const again = subscribe("old");
+  const stream = await back();
+  assert.equal(stream.lastID, "ID 6");
+  answer(stream, { recovered: true });
+  stream.event("", message(8, "old"), "ID 8"); // of the time between
+  stream.event("", message(10, "old"), "ID 10");
+  await again;
+  await settle();
+  assert.deepEqual(got, ["c6", "old10"]);
+});
+
+test("SSE: one stream after the other, and the id of one that never took over does not count", async (t) => {
+  const { server, back, subscribe, clock } = await fallen(t);
+  const old = server.stream;
+  old.event("", message(6), "ID 6");
+  const first = subscribe("d");
+  await clock.advance(20);
+  const second = subscribe("f");
+  await clock.advance(50);
+  assert.equal(server.streams.length, 2);
+  const next = server.stream;
+  next.event("subscribed", { type: "subscribed", channel: "c", position: "e:9" }, "ID 9");
+  await settle();
+  for (const stream of [old, next]) (stream.end(), await settle());
+  const stream = await back();
+  assert.deepEqual([stream.channels, stream.lastID], [["c"], "ID 6"]);
+  answer(stream, { recovered: true });
+  await clock.advance(20);
+  assert.deepEqual(server.stream.channels, ["c", "d", "f"]);
+  answer(server.stream);
+  await Promise.all([first, second]);
+});
+
+test("SSE: a token that is renewed while a stream is being opened has a stream of its own", async (t) => {
+  const w = world(t);
+  const { server, clock } = w;
+  server.ws = "refuse";
+  server.welcome.expires = clock.now / 1000 + 20;
+  let n = 0;
+  const ff = w.client({ getToken: () => "t" + ++n });
+  ff.subscribe("c", () => {});
+  await clock.advance(2_000);
+  server.manual = true;
+  await clock.advance(12_000);
+  const more = ff.subscribe("d", () => {});
+  await clock.advance(4_000);
+  const used = n;
+  const next = server.stream;
+  assert.equal(next.credential, "Bearer t" + (used - 1));
+  answer(next);
+  await more;
+  await clock.advance(520);
+  assert.notEqual(server.stream, next);
+  assert.equal(server.stream.credential, "Bearer t" + used);
+  server.welcome.expires = clock.now / 1000 + 20;
+  server.begin(server.stream);
+  await clock.advance(15_000);
+  assert.equal(n, used);
+  await clock.advance(2_000);
+  assert.equal(n, used + 1, "only a stream with the new token says how long that lasts");
+  assert.deepEqual(ff.errors, []);
 });
 
 test("SSE: an id that the server does not take is forgotten", async (t) => {
@@ -231,6 +319,9 @@ test("from SSE to WebSocket: an answer that is behind what the stream has brough
   server.stream.event("", message(6), "");
   server.stream.event("", message(7), "");
   await settle();
-  server.socket.say({ type: "subscribed", ref, channel: "c", position: "e:6", recovered: false, reason: "expired" }, message(7), message(8));
-  assert.deepEqual(got, ["c6", "c7", "c8"]);
+  server.socket.say({ type: "subscribed", ref, channel: "c", position: "e:6", recovered: false, reason: "expired" }, message(7));
+  assert.deepEqual(got, ["c6", "c7"]);
+  server.socket.end(1006);
+  await clock.advance(1_000);
+  assert.equal(server.socket.of("subscribe")[0].since, "e:7");
 });
