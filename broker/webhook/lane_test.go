@@ -59,7 +59,7 @@ func TestABurstIsDrained(t *testing.T) {
 	w := start(t, t.TempDir())
 	r := receive(t, func(http.ResponseWriter, int) { <-time.After(time.Millisecond) })
 	h := w.create("app1", r.URL)
-	const n = 8000 // more than has room in memory
+	const n = 4000 // more than has room in memory
 	for i := range n {
 		w.Emit("app1", occupied(i))
 	}
