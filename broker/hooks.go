@@ -23,7 +23,7 @@ func (b *Broker) openWebhooks(ctx context.Context) (*webhook.Webhooks, error) {
 	if err != nil {
 		return nil, err
 	}
-	journal, err := b.bus.Journal(ctx, "webhooks", bus.JournalOptions{Entries: webhook.KeepTries, MaxAge: webhook.KeepTriesFor})
+	journal, err := b.bus.Journal(ctx, "webhooks", bus.JournalOptions{Entries: webhook.KeepTries, MaxAge: webhook.KeepTriesFor, MaxBytes: webhook.KeepTriesBytes})
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,7 @@ func TestDropIsForgiven(t *testing.T) {
 		watcher := newWire()
 		watcher.in <- n.hello() + "\n" + `{"type":"subscribe","channel":"a","presence":true}`
 		run.Go(func() { set.Serve(t.Context(), watcher, "") })
+		synctest.Wait() // it watches before anybody comes
 		token := n.token("ann")
 		connect := func() *wire {
 			w := newWire()
