@@ -225,6 +225,10 @@ export declare class Fanfare {
      * durable channel has it once. After `connection_lost` and `no_answer` the message may or may not have gone out.
      */
     publish(channel: string, data: unknown, options?: PublishOptions): Promise<Published>;
+    /** Sends a command of PROTOCOL.md and gives its answer; rejects as it is refused. It waits and goes out again as publish says. */
+    command(command: {
+        type: string;
+    }): Promise<any>;
     /** Calls the server's REST API (PROTOCOL.md, section 9) as this client: a POST where there is a body. Rejects as it refuses. */
     request(path: string, body?: object): Promise<any>;
     /** Listens to an event. The function that comes back ends that. */

@@ -207,7 +207,8 @@
         start() {
           this.#events.open();
         }
-        send({ type, ref = 0, channel = "", key, token, rewind, since, at, ...message }) {
+        send({ type, ref = 0, channel = "", key, token, rewind, since, at, presence: presence2, ...message }) {
+          if (presence2 || message.action) this.#tell({ type: presence2 ? "presence" : "error", ref: presence2 ? 0 : ref, channel, code: "unknown_command", message: "Without WebSocket, no presence." });
           if (type === "publish") {
             void this.#publish(ref, { channel, ...message });
             return;
@@ -1078,11 +1079,13 @@
       }
       const { holders, live, waiting, turn } = entry;
       let { position } = entry;
-      const holder = { handler };
+      const { told } = options;
+      const holder = { handler, told };
       holders.add(holder);
-      if (!live) {
+      if (!live || told) {
         const answered = wait(waiting);
-        if (!turn) this.#join(entry);
+        if (told && turn) this.#part(channel);
+        if (told || !turn) this.#join(entry);
         position = await answered;
       }
       return {
@@ -1104,10 +1107,13 @@
       const text = JSON.stringify(data);
       const { event, id = makeID(), ifPosition: if_position } = options;
       const command = { type: "publish", channel, data: text && JSON.parse(text), event, id, if_position };
+      const answer = await this.command(command);
+      return { id: answer.id, position: answer.position, duplicate: !!answer.duplicate };
+    }
+    /** Sends a command of PROTOCOL.md and gives its answer; rejects as it is refused. It waits and goes out again as publish says. */
+    async command(command) {
       this.#start();
-      return new Promise((resolve, reject) => {
-        this.#connection.ask(command, (answer) => answer instanceof FanfareError ? reject(answer) : resolve({ id: answer.id, position: answer.position, duplicate: !!answer.duplicate }), true);
-      });
+      return new Promise((resolve, reject) => this.#connection.ask(command, (answer) => (answer instanceof FanfareError ? reject : resolve)(answer), true));
     }
     /** Calls the server's REST API (PROTOCOL.md, section 9) as this client: a POST where there is a body. Rejects as it refuses. */
     request(path, body) {
@@ -1151,7 +1157,9 @@
       if (!this.#connection.greeted) return;
       const turn = ++channel.turn;
       const { name, position: since, at, rewind } = channel;
-      this.#connection.ask({ type: "subscribe", channel: name, ...since && { since, at }, rewind }, (answer) => {
+      const presence2 = [...channel.holders].some((holder) => holder.told) || void 0;
+      channel.retry.clear();
+      this.#connection.ask({ type: "subscribe", channel: name, ...since && { since, at }, rewind, presence: presence2 }, (answer) => {
         if (turn === channel.turn) this.#joined(channel, since, answer);
       });
     }
@@ -1165,7 +1173,16 @@
           this.#gap(channel, since, "", code);
           return this.#join(channel);
         }
-        if (code !== "already_subscribed") return this.#end(channel, answer);
+        if (code !== "already_subscribed") {
+          const { holders } = channel;
+          const rooms = [...holders].filter((holder) => holder.told);
+          if (rooms.length % holders.size === 0) return this.#end(channel, answer);
+          for (const room of rooms) {
+            holders.delete(room);
+            room.told(answer);
+          }
+          return this.#join(channel);
+        }
       } else {
         const { position = "", reason = "unknown" } = answer;
         const recovered = since && answer.recovered;
@@ -1179,6 +1196,7 @@
         channel.rewind = void 0;
       }
       channel.live = true;
+      for (const holder of channel.holders) holder.told?.(answer);
       for (const waiter of channel.waiting.splice(0)) waiter.resolve(channel.position);
     }
     async #leave(channel, holder) {
@@ -1186,7 +1204,10 @@
       if (!holders.delete(holder) || holders.size) return;
       channel.end();
       this.#channels.delete(name);
-      if (this.#connection.greeted) await new Promise((resolve) => this.#connection.ask({ type: "unsubscribe", channel: name }, () => resolve()));
+      await this.#part(name);
+    }
+    async #part(channel) {
+      if (this.#connection.greeted) await new Promise((resolve) => this.#connection.ask({ type: "unsubscribe", channel }, resolve));
     }
     /** The server ended a subscription, or would not begin it. */
     #end(channel, error) {
@@ -1200,6 +1221,7 @@
       const channel = this.#channels.get(frame.channel ?? "");
       if (frame.type === "message" && channel) this.#deliver(channel, frame);
       else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
+      else if (frame.type === "presence") channel?.holders.forEach((holder) => holder.told?.(frame));
       else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
       else if (frame.type === "error") this.#failed(errorOf(frame));
     }
@@ -1261,6 +1283,137 @@
     };
   }
 
+  // src/presence.ts
+  init_timer();
+  var passing = /^(not_connected|connection_lost|no_answer|closed|unknown_command)$/;
+  function presence(ff, channel) {
+    const emitter = new Emitter();
+    const members = /* @__PURE__ */ new Map();
+    const again = new Timer();
+    const Failure = ff.constructor.Error;
+    let coming = /* @__PURE__ */ new Map();
+    let mine;
+    let ready = false;
+    let active = true;
+    return new Promise((resolve, reject) => {
+      const command = (action, data) => ff.command({ type: "presence", channel, action, data });
+      const failed = (error) => {
+        if (!ready) reject(error);
+        else if (!emitter.emit("error", error)) report(error);
+      };
+      const stop = (error) => {
+        if (!active) return;
+        active = false;
+        again.clear();
+        for (const off of offs) off();
+        if (error) failed(error);
+      };
+      const put = (member) => {
+        const known = members.get(member.user);
+        if (JSON.stringify([known?.data, known?.connections]) === JSON.stringify([member.data, member.connections])) return;
+        members.set(member.user, member);
+        emitter.emit(known ? "update" : "enter", member);
+      };
+      const remove = ({ user }) => {
+        const known = members.get(user);
+        if (members.delete(user)) emitter.emit("leave", known);
+      };
+      const comeBack = async () => {
+        const entered = mine;
+        if (!entered) return;
+        try {
+          await command("enter", entered.data);
+        } catch (error) {
+          const { code, retryAfter } = error;
+          if (!active || mine !== entered || passing.test(code)) return;
+          if (retryAfter) return again.set(retryAfter, () => void comeBack());
+          mine = void 0;
+          failed(error);
+        }
+      };
+      const told = (frame) => {
+        if (!active) return;
+        if (frame instanceof Error) return frame.code === "already_subscribed" ? void 0 : stop(frame);
+        const { type, code, message = "", action, members: some = [], more } = frame;
+        if (code) return (ready ? failed : stop)(new Failure(code, message, "Let WebSocket through.", { channel }));
+        if (type !== "presence") {
+          coming = /* @__PURE__ */ new Map();
+          return void comeBack();
+        }
+        if (action === "leave") some.forEach(remove);
+        else if (action !== "sync") some.forEach(put);
+        else {
+          for (const member of some) coming.set(member.user, member);
+          if (more) return;
+          const all = coming;
+          coming = /* @__PURE__ */ new Map();
+          for (const member of [...members.values()]) if (!all.has(member.user)) remove(member);
+          all.forEach(put);
+          emitter.emit("sync", members);
+          ready = true;
+          resolve(room);
+        }
+      };
+      const enter = async (data) => {
+        if (!active) throw new Failure("closed", "The room is closed.", "Call presence again.");
+        const text = JSON.stringify(data);
+        const before = mine;
+        const entered = mine = { data: text && JSON.parse(text) };
+        again.clear();
+        try {
+          await command("enter", entered.data);
+        } catch (error) {
+          if (mine === entered) mine = before;
+          throw error;
+        }
+      };
+      const leave = async () => {
+        const entered = mine;
+        mine = void 0;
+        again.clear();
+        if (!entered) return;
+        await command("leave").catch((error) => {
+          if (error.code !== "not_present") throw error;
+        });
+      };
+      const room = {
+        channel,
+        members,
+        get active() {
+          return active;
+        },
+        enter,
+        async update(data) {
+          if (!mine) throw new Failure("not_present", "The client has not entered the channel.", "Call enter first.", { channel });
+          await enter(data);
+        },
+        leave,
+        on(event, listener) {
+          emitter.on(event, listener);
+          return () => emitter.off(event, listener);
+        },
+        async close() {
+          const left = active && leave();
+          stop();
+          await Promise.allSettled([left, subscribed.then((sub) => sub.unsubscribe())]);
+        }
+      };
+      const offs = [
+        ff.on("unsubscribed", (ended) => {
+          if (ended.channel === channel) stop(ended.error);
+        }),
+        ff.on("state", ({ current, error }) => {
+          if (current === "closed") stop(ready ? error : error ?? new Failure("closed", "The client is closed.", "Make a new Fanfare."));
+        })
+      ];
+      const subscribed = ff.subscribe(channel, () => {
+      }, { told });
+      subscribed.then((sub) => {
+        if (!active) void sub.unsubscribe();
+      }, stop);
+    });
+  }
+
   // src/global.ts
-  Object.assign(globalThis, { Fanfare: Object.assign(Fanfare, { history }) });
+  Object.assign(globalThis, { Fanfare: Object.assign(Fanfare, { history, presence }) });
 })();

@@ -752,11 +752,13 @@ var Fanfare = class {
     }
     const { holders, live, waiting, turn } = entry;
     let { position } = entry;
-    const holder = { handler };
+    const { told } = options;
+    const holder = { handler, told };
     holders.add(holder);
-    if (!live) {
+    if (!live || told) {
       const answered = wait(waiting);
-      if (!turn) this.#join(entry);
+      if (told && turn) this.#part(channel);
+      if (told || !turn) this.#join(entry);
       position = await answered;
     }
     return {
@@ -778,10 +780,13 @@ var Fanfare = class {
     const text = JSON.stringify(data);
     const { event, id = makeID(), ifPosition: if_position } = options;
     const command = { type: "publish", channel, data: text && JSON.parse(text), event, id, if_position };
+    const answer = await this.command(command);
+    return { id: answer.id, position: answer.position, duplicate: !!answer.duplicate };
+  }
+  /** Sends a command of PROTOCOL.md and gives its answer; rejects as it is refused. It waits and goes out again as publish says. */
+  async command(command) {
     this.#start();
-    return new Promise((resolve, reject) => {
-      this.#connection.ask(command, (answer) => answer instanceof FanfareError ? reject(answer) : resolve({ id: answer.id, position: answer.position, duplicate: !!answer.duplicate }), true);
-    });
+    return new Promise((resolve, reject) => this.#connection.ask(command, (answer) => (answer instanceof FanfareError ? reject : resolve)(answer), true));
   }
   /** Calls the server's REST API (PROTOCOL.md, section 9) as this client: a POST where there is a body. Rejects as it refuses. */
   request(path, body) {
@@ -825,7 +830,9 @@ var Fanfare = class {
     if (!this.#connection.greeted) return;
     const turn = ++channel.turn;
     const { name, position: since, at, rewind } = channel;
-    this.#connection.ask({ type: "subscribe", channel: name, ...since && { since, at }, rewind }, (answer) => {
+    const presence = [...channel.holders].some((holder) => holder.told) || void 0;
+    channel.retry.clear();
+    this.#connection.ask({ type: "subscribe", channel: name, ...since && { since, at }, rewind, presence }, (answer) => {
       if (turn === channel.turn) this.#joined(channel, since, answer);
     });
   }
@@ -839,7 +846,16 @@ var Fanfare = class {
         this.#gap(channel, since, "", code);
         return this.#join(channel);
       }
-      if (code !== "already_subscribed") return this.#end(channel, answer);
+      if (code !== "already_subscribed") {
+        const { holders } = channel;
+        const rooms = [...holders].filter((holder) => holder.told);
+        if (rooms.length % holders.size === 0) return this.#end(channel, answer);
+        for (const room of rooms) {
+          holders.delete(room);
+          room.told(answer);
+        }
+        return this.#join(channel);
+      }
     } else {
       const { position = "", reason = "unknown" } = answer;
       const recovered = since && answer.recovered;
@@ -853,6 +869,7 @@ var Fanfare = class {
       channel.rewind = void 0;
     }
     channel.live = true;
+    for (const holder of channel.holders) holder.told?.(answer);
     for (const waiter of channel.waiting.splice(0)) waiter.resolve(channel.position);
   }
   async #leave(channel, holder) {
@@ -860,7 +877,10 @@ var Fanfare = class {
     if (!holders.delete(holder) || holders.size) return;
     channel.end();
     this.#channels.delete(name);
-    if (this.#connection.greeted) await new Promise((resolve) => this.#connection.ask({ type: "unsubscribe", channel: name }, () => resolve()));
+    await this.#part(name);
+  }
+  async #part(channel) {
+    if (this.#connection.greeted) await new Promise((resolve) => this.#connection.ask({ type: "unsubscribe", channel }, resolve));
   }
   /** The server ended a subscription, or would not begin it. */
   #end(channel, error) {
@@ -874,6 +894,7 @@ var Fanfare = class {
     const channel = this.#channels.get(frame.channel ?? "");
     if (frame.type === "message" && channel) this.#deliver(channel, frame);
     else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
+    else if (frame.type === "presence") channel?.holders.forEach((holder) => holder.told?.(frame));
     else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
     else if (frame.type === "error") this.#failed(errorOf(frame));
   }

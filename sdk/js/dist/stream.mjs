@@ -126,7 +126,8 @@ var StreamTransport = class {
   start() {
     this.#events.open();
   }
-  send({ type, ref = 0, channel = "", key, token, rewind, since, at, ...message }) {
+  send({ type, ref = 0, channel = "", key, token, rewind, since, at, presence, ...message }) {
+    if (presence || message.action) this.#tell({ type: presence ? "presence" : "error", ref: presence ? 0 : ref, channel, code: "unknown_command", message: "Without WebSocket, no presence." });
     if (type === "publish") {
       void this.#publish(ref, { channel, ...message });
       return;

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Way in → files, in the order in which they need each other. */
-const ways = { fanfare: ["error", "types", "client"], history: ["history"] };
+const ways = { fanfare: ["error", "types", "client"], history: ["history"], presence: ["presence"] };
 
 /** The declarations, made from src: file name → text. */
 export function declarations() {
@@ -19,7 +19,8 @@ export function declarations() {
     const made = {};
     for (const [way, files] of Object.entries(ways)) {
       const texts = files.map((name) => readFileSync(join(out, name + ".d.ts"), "utf8").replace(/^import .*\n/gm, "").trim());
-      if (way !== "fanfare") texts.unshift('import type { Fanfare, Gap, Message } from "@fanfarehq/client";');
+      const names = { history: "Fanfare, Gap, Message", presence: "Fanfare, FanfareError" }[way];
+      if (names) texts.unshift(`import type { ${names} } from "@fanfarehq/client";`);
       for (const ext of ["d.ts", "d.cts"]) made[`${way}.${ext}`] = head + "\n" + texts.join("\n\n") + "\n";
     }
     return made;

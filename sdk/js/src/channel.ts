@@ -1,5 +1,6 @@
 import type { FanfareError } from "./error.ts";
 import { Timer } from "./timer.ts";
+import type { Answer } from "./request.ts";
 import type { Message, Rewind } from "./types.ts";
 
 /** A promise's two ends; what it is fulfilled with is a channel's position. */
@@ -16,6 +17,8 @@ export function wait(list: Waiter[]): Promise<string> {
 /** One handler of a channel; an object of its own, so that a function may be given twice. */
 export interface Holder {
   readonly handler: (message: Message<any>) => unknown;
+  /** Of presence, told each answer to a subscribe, and the channel's presence frames. An error is the last it is told. */
+  readonly told?: ((answer: Answer) => void) | undefined;
 }
 
 /** A channel as the server knows it: one subscription there, any number of handlers here. */

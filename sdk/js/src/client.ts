@@ -1,5 +1,5 @@
 import { address } from "./address.ts";
-import { Channel, wait, type Waiter } from "./channel.ts";
+import { Channel, wait, type Holder, type Waiter } from "./channel.ts";
 import { Connection } from "./connection.ts";
 import { Emitter, report, run } from "./emitter.ts";
 import { closed, FanfareError, optionsInvalid } from "./error.ts";
@@ -73,11 +73,13 @@ export class Fanfare {
     }
     const { holders, live, waiting, turn } = entry;
     let { position } = entry;
-    const holder = { handler };
+    const { told } = options as Partial<Holder>;
+    const holder = { handler, told };
     holders.add(holder);
-    if (!live) {
+    if (!live || told) {
       const answered = wait(waiting);
-      if (!turn) this.#join(entry);
+      if (told && turn) this.#part(channel);
+      if (told || !turn) this.#join(entry);
       position = await answered;
     }
     return {
@@ -100,10 +102,14 @@ export class Fanfare {
     const text = JSON.stringify(data) as string | undefined; // as it is now, however long it waits
     const { event, id = makeID(), ifPosition: if_position } = options;
     const command = { type: "publish", channel, data: text && JSON.parse(text), event, id, if_position };
+    const answer = await this.command(command);
+    return { id: answer.id, position: answer.position, duplicate: !!answer.duplicate };
+  }
+
+  /** Sends a command of PROTOCOL.md and gives its answer; rejects as it is refused. It waits and goes out again as publish says. */
+  async command(command: { type: string }): Promise<any> {
     this.#start();
-    return new Promise((resolve, reject) => {
-      this.#connection.ask(command, (answer) => (answer instanceof FanfareError ? reject(answer) : resolve({ id: answer.id!, position: answer.position!, duplicate: !!answer.duplicate })), true);
-    });
+    return new Promise((resolve, reject) => this.#connection.ask(command, (answer) => (answer instanceof FanfareError ? reject : resolve)(answer as any), true));
   }
 
   /** Calls the server's REST API (PROTOCOL.md, section 9) as this client: a POST where there is a body. Rejects as it refuses. */
@@ -155,7 +161,9 @@ export class Fanfare {
     if (!this.#connection.greeted) return; // greeted joins all
     const turn = ++channel.turn;
     const { name, position: since, at, rewind } = channel;
-    this.#connection.ask({ type: "subscribe", channel: name, ...(since && { since, at }), rewind }, (answer) => {
+    const presence = [...channel.holders].some((holder) => holder.told) || undefined;
+    channel.retry.clear();
+    this.#connection.ask({ type: "subscribe", channel: name, ...(since && { since, at }), rewind, presence }, (answer) => {
       if (turn === channel.turn) this.#joined(channel, since, answer);
     });
   }
@@ -170,7 +178,17 @@ export class Fanfare {
         this.#gap(channel, since, "", code);
         return this.#join(channel);
       }
-      if (code !== "already_subscribed") return this.#end(channel, answer);
+      if (code !== "already_subscribed") {
+        // Perhaps only presence is refused: the others go on without.
+        const { holders } = channel;
+        const rooms = [...holders].filter((holder) => holder.told);
+        if (rooms.length % holders.size === 0) return this.#end(channel, answer);
+        for (const room of rooms) {
+          holders.delete(room);
+          room.told!(answer);
+        }
+        return this.#join(channel);
+      }
     } else {
       const { position = "", reason = "unknown" } = answer;
       const recovered = since && answer.recovered; // a stream may have resumed more than we asked for
@@ -185,6 +203,7 @@ export class Fanfare {
       channel.rewind = undefined;
     }
     channel.live = true;
+    for (const holder of channel.holders) holder.told?.(answer);
     for (const waiter of channel.waiting.splice(0)) waiter.resolve(channel.position);
   }
 
@@ -193,7 +212,11 @@ export class Fanfare {
     if (!holders.delete(holder as never) || holders.size) return;
     channel.end();
     this.#channels.delete(name);
-    if (this.#connection.greeted) await new Promise<void>((resolve) => this.#connection.ask({ type: "unsubscribe", channel: name }, () => resolve()));
+    await this.#part(name);
+  }
+
+  async #part(channel: string): Promise<void> {
+    if (this.#connection.greeted) await new Promise<unknown>((resolve) => this.#connection.ask({ type: "unsubscribe", channel }, resolve));
   }
 
   /** The server ended a subscription, or would not begin it. */
@@ -209,6 +232,7 @@ export class Fanfare {
     const channel = this.#channels.get(frame.channel ?? "");
     if (frame.type === "message" && channel) this.#deliver(channel, frame);
     else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
+    else if (frame.type === "presence") channel?.holders.forEach((holder) => holder.told?.(frame));
     else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
     else if (frame.type === "error") this.#failed(errorOf(frame));
   }

@@ -39,6 +39,8 @@ export interface Command {
   event?: string | undefined;
   id?: string | undefined;
   if_position?: string | undefined;
+  presence?: true | undefined;
+  action?: string;
 }
 
 /** The frame in text; undefined where there is none, for a newer server may say what we do not understand (clause 1.8). */

@@ -79,7 +79,8 @@ export class StreamTransport implements Transport {
     this.#events.open();
   }
 
-  send({ type, ref = 0, channel = "", key, token, rewind, since, at, ...message }: Command): void {
+  send({ type, ref = 0, channel = "", key, token, rewind, since, at, presence, ...message }: Command): void {
+    if (presence || message.action) this.#tell({ type: presence ? "presence" : "error", ref: presence ? 0 : ref, channel, code: "unknown_command", message: "Without WebSocket, no presence." });
     if (type === "publish") {
       void this.#publish(ref, { channel, ...message });
       return;

@@ -1,3 +1,4 @@
 // All in one file, for pages without a bundler: /sdk/fanfare.mjs.
 export * from "./index.ts";
 export { history } from "./history.ts";
+export { presence } from "./presence.ts";

@@ -13,7 +13,7 @@ const path = (name) => fileURLToPath(new URL("../" + name, import.meta.url));
 
 test("the declarations are what src declares: npm run types", () => {
   const want = Object.entries(declarations());
-  assert.equal(want.length, 4);
+  assert.equal(want.length, 6);
   for (const [name, text] of want) assert.equal(read("dist/" + name), text, name);
 });
 
@@ -30,8 +30,9 @@ test("import and require give the same names", async () => {
   assert.deepEqual(Object.keys(imported).sort(), ["Fanfare", "FanfareError"]);
   assert.equal(required.Fanfare.Error, required.FanfareError);
   const whole = await import("../dist/fanfare.mjs");
-  assert.deepEqual(Object.keys(whole).sort(), ["Fanfare", "FanfareError", "history"]);
+  assert.deepEqual(Object.keys(whole).sort(), ["Fanfare", "FanfareError", "history", "presence"]);
   for (const part of [await import("@fanfarehq/client/history"), createRequire(import.meta.url)("@fanfarehq/client/history")]) assert.deepEqual(Object.keys(part), ["history"]);
+  for (const part of [await import("@fanfarehq/client/presence"), createRequire(import.meta.url)("@fanfarehq/client/presence")]) assert.deepEqual(Object.keys(part), ["presence"]);
 });
 
 test("the script has one global, the class, and knows the server it came from", async () => {
@@ -56,6 +57,7 @@ test("the script has one global, the class, and knows the server it came from", 
     assert.equal(page.Fanfare.name, "Fanfare");
     assert.equal(page.Fanfare.Error.name, "FanfareError");
     assert.equal(typeof page.Fanfare.history, "function");
+    assert.equal(typeof page.Fanfare.presence, "function");
     const ff = new page.Fanfare({ key: "k" });
     ff.connect();
     await new Promise((done) => setImmediate(done));

@@ -35,9 +35,11 @@ func Build(dir string) ([]File, error) {
 		{"index.mjs", "index.ts", api.FormatESModule},
 		{"stream.mjs", "stream.ts", api.FormatESModule},
 		{"history.mjs", "history.ts", api.FormatESModule},
+		{"presence.mjs", "presence.ts", api.FormatESModule},
 		// For require.
 		{"fanfare.cjs", "index.ts", api.FormatCommonJS},
 		{"history.cjs", "history.ts", api.FormatCommonJS},
+		{"presence.cjs", "presence.ts", api.FormatCommonJS},
 	} {
 		text, err := build(dir, f.entry, f.format, f.name == "index.mjs", false)
 		if err != nil {
@@ -48,7 +50,7 @@ func Build(dir string) ([]File, error) {
 	return files, nil
 }
 
-// Minified builds one of the parts (index, stream, history) as an app's own
+// Minified builds one of the parts (index, stream, history, presence) as an app's own
 // bundler would make it small.
 func Minified(dir, part string) ([]byte, error) {
 	return build(dir, part+".ts", api.FormatESModule, true, true)

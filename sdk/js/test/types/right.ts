@@ -1,6 +1,7 @@
 // Must compile.
 import { Fanfare, FanfareError, type Gap, type Message, type Subscription } from "@fanfarehq/client";
 import { history, type HistoryPage } from "@fanfarehq/client/history";
+import { presence, type Member, type Room } from "@fanfarehq/client/presence";
 
 interface Order {
   state: "paid" | "open";
@@ -24,6 +25,15 @@ export async function right(): Promise<void> {
   await history(ff, "orders:42").page(page.next);
   const answer: { messages: unknown[] } = await ff.request("/v1/messages?channel=c");
   void answer;
+  const room: Room<Order> = await presence<Order>(ff, "orders:42");
+  const member: Member<Order> | undefined = room.members.get("ann");
+  room.on("update", ({ user, data, connections }) => void (user + data?.state + connections + member?.user));
+  room.on("sync", (all: ReadonlyMap<string, Member<Order>>) => void all.size)();
+  room.on("error", (e: FanfareError) => void e.code);
+  await room.enter();
+  await room.update({ state: "paid" });
+  await room.leave();
+  await room.close();
   const { id, position }: { id: string; position: string } = await ff.publish("c", [1, null], { event: "e", id: "i" });
   const stop: () => void = ff.on("state", ({ current, error }) => void (current === "suspended" && error?.remedy));
   ff.on("gap", ({ channel, since }) => void (channel + since));

@@ -1,6 +1,7 @@
 // Must not compile: tsc fails for each expected error that does not come.
 import { Fanfare, type Message } from "@fanfarehq/client";
 import { history } from "@fanfarehq/client/history";
+import { presence, type Room } from "@fanfarehq/client/presence";
 
 const ff = new Fanfare({ key: "k" });
 // @ts-expect-error no credential
@@ -31,6 +32,15 @@ void ff.subscribe("c", () => {}, { at: 5 });
 history(ff);
 // @ts-expect-error no such part of the past
 history(ff, "c", { from: 1 });
+export const room: Room<number> = await presence<number>(ff, "c");
+// @ts-expect-error other data
+void room.enter("x");
+// @ts-expect-error nothing to say
+void room.update();
+// @ts-expect-error members are the server's to change
+room.members.clear();
+// @ts-expect-error no such event
+room.on("join", () => {});
 // @ts-expect-error no such event
 ff.on("connect", () => {});
 // @ts-expect-error no such state
