@@ -205,6 +205,7 @@ func TestPublishChecksAllBeforeAny(t *testing.T) {
 		{"size", anyone{app: "app"}, out("good", `"`+strings.Repeat("x", 100)+`"`), protocol.CodeMessageTooLarge},
 		{"id", anyone{app: "app"}, protocol.Outgoing{Channel: "good", Data: json.RawMessage("1"), ID: "a b"}, protocol.CodeIDInvalid},
 		{"event", anyone{app: "app"}, protocol.Outgoing{Channel: "good", Data: json.RawMessage("1"), Event: "a\tb"}, protocol.CodeEventInvalid},
+		{"condition", anyone{app: "app"}, protocol.Outgoing{Channel: "good", Data: json.RawMessage("1"), IfPosition: new(protocol.Position)}, protocol.CodeBadRequest},
 		{"rate", anyone{app: "app", rate: protocol.NewError(protocol.CodePublishRate)}, out("good", "1"), protocol.CodePublishRate},
 	} {
 		_, err := h.Publish(t.Context(), c.by, Origin{}, []protocol.Outgoing{out("good", "1"), c.bad})
