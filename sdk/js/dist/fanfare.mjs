@@ -1287,132 +1287,156 @@ function history(ff, channel, options = {}) {
 // src/presence.ts
 init_timer();
 var passing = /^(not_connected|connection_lost|no_answer|closed|unknown_command)$/;
-function presence(ff, channel) {
-  const emitter = new Emitter();
-  const members = /* @__PURE__ */ new Map();
-  const again = new Timer();
-  const Failure = ff.constructor.Error;
-  let coming = /* @__PURE__ */ new Map();
-  let mine;
-  let ready = false;
-  let active = true;
-  return new Promise((resolve, reject) => {
-    const command = (action, data) => ff.command({ type: "presence", channel, action, data });
-    const failed = (error) => {
-      if (!ready) reject(error);
-      else if (!emitter.emit("error", error)) report(error);
-    };
-    const stop = (error) => {
-      if (!active) return;
-      active = false;
-      again.clear();
-      for (const off of offs) off();
-      if (error) failed(error);
-    };
-    const put = (member) => {
-      const known = members.get(member.user);
-      if (JSON.stringify([known?.data, known?.connections]) === JSON.stringify([member.data, member.connections])) return;
-      members.set(member.user, member);
-      emitter.emit(known ? "update" : "enter", member);
-    };
-    const remove = ({ user }) => {
-      const known = members.get(user);
-      if (members.delete(user)) emitter.emit("leave", known);
-    };
-    const comeBack = async () => {
-      const entered = mine;
-      if (!entered) return;
-      try {
-        await command("enter", entered.data);
-      } catch (error) {
-        const { code, retryAfter } = error;
-        if (!active || mine !== entered || passing.test(code)) return;
-        if (retryAfter) return again.set(retryAfter, () => void comeBack());
-        mine = void 0;
-        failed(error);
-      }
-    };
-    const told = (frame) => {
-      if (!active) return;
-      if (frame instanceof Error) return frame.code === "already_subscribed" ? void 0 : stop(frame);
-      const { type, code, message = "", action, members: some = [], more } = frame;
-      if (code) return (ready ? failed : stop)(new Failure(code, message, "Let WebSocket through.", { channel }));
-      if (type !== "presence") {
-        coming = /* @__PURE__ */ new Map();
-        return void comeBack();
-      }
-      if (action === "leave") some.forEach(remove);
-      else if (action !== "sync") some.forEach(put);
-      else {
-        for (const member of some) coming.set(member.user, member);
-        if (more) return;
-        const all = coming;
-        coming = /* @__PURE__ */ new Map();
-        for (const member of [...members.values()]) if (!all.has(member.user)) remove(member);
-        all.forEach(put);
-        emitter.emit("sync", members);
-        ready = true;
-        resolve(room);
-      }
-    };
-    const enter = async (data) => {
-      if (!active) throw new Failure("closed", "The room is closed.", "Call presence again.");
-      const text = JSON.stringify(data);
-      const before = mine;
-      const entered = mine = { data: text && JSON.parse(text) };
-      again.clear();
-      try {
-        await command("enter", entered.data);
-      } catch (error) {
-        if (mine === entered) mine = before;
-        throw error;
-      }
-    };
-    const leave = async () => {
-      const entered = mine;
-      mine = void 0;
-      again.clear();
-      if (!entered) return;
-      await command("leave").catch((error) => {
-        if (error.code !== "not_present") throw error;
-      });
-    };
-    const room = {
-      channel,
-      members,
-      get active() {
-        return active;
-      },
-      enter,
-      async update(data) {
-        if (!mine) throw new Failure("not_present", "The client has not entered the channel.", "Call enter first.", { channel });
-        await enter(data);
-      },
-      leave,
-      on(event, listener) {
-        emitter.on(event, listener);
-        return () => emitter.off(event, listener);
-      },
-      async close() {
-        const left = active && leave();
-        stop();
-        await Promise.allSettled([left, subscribed.then((sub) => sub.unsubscribe())]);
-      }
-    };
-    const offs = [
+var Presence = class {
+  channel;
+  members = /* @__PURE__ */ new Map();
+  active = true;
+  #ff;
+  #emitter = new Emitter();
+  #again = new Timer();
+  #offs;
+  #subscribed;
+  /** Of a sync that is not complete. */
+  #coming = /* @__PURE__ */ new Map();
+  /** What we entered with. */
+  #mine;
+  /** The ends of begin's promise; later calls of them do nothing. */
+  #resolve;
+  #reject;
+  #ready = false;
+  constructor(ff, channel) {
+    this.#ff = ff;
+    this.channel = channel;
+    this.#offs = [
       ff.on("unsubscribed", (ended) => {
-        if (ended.channel === channel) stop(ended.error);
+        if (ended.channel === channel) this.#stop(ended.error);
       }),
       ff.on("state", ({ current, error }) => {
-        if (current === "closed") stop(ready ? error : error ?? new Failure("closed", "The client is closed.", "Make a new Fanfare."));
+        if (current === "closed") this.#stop(error ?? (this.#ready ? void 0 : this.#failure("closed", "The client is closed.", "Make a new Fanfare.")));
       })
     ];
-    const subscribed = ff.subscribe(channel, () => {
-    }, { told });
-    subscribed.then((sub) => {
-      if (!active) void sub.unsubscribe();
-    }, stop);
-  });
+  }
+  begin() {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#subscribed = this.#ff.subscribe(this.channel, () => {
+      }, { told: (frame) => this.#told(frame) });
+      this.#subscribed.then(
+        (sub) => this.active || void sub.unsubscribe(),
+        (error) => this.#stop(error)
+      );
+    });
+  }
+  /** A refusal leaves all as it was. What is sent is never "update", which fails on a connection that has not entered. */
+  async enter(data) {
+    if (!this.active) throw this.#failure("closed", "The room is closed.", "Call presence again.");
+    const text = JSON.stringify(data);
+    const before = this.#mine;
+    const entered = this.#mine = { data: text && JSON.parse(text) };
+    this.#again.clear();
+    try {
+      await this.#command("enter", entered.data);
+    } catch (error) {
+      if (this.#mine === entered) this.#mine = before;
+      throw error;
+    }
+  }
+  async update(data) {
+    if (!this.#mine) throw this.#failure("not_present", "The client has not entered the channel.", "Call enter first.");
+    await this.enter(data);
+  }
+  async leave() {
+    const entered = this.#mine;
+    this.#mine = void 0;
+    this.#again.clear();
+    if (!entered) return;
+    await this.#command("leave").catch((error) => {
+      if (error.code !== "not_present") throw error;
+    });
+  }
+  on(event, listener) {
+    this.#emitter.on(event, listener);
+    return () => this.#emitter.off(event, listener);
+  }
+  async close() {
+    const left = this.active && this.leave();
+    this.#stop();
+    await Promise.allSettled([left, this.#subscribed?.then((sub) => sub.unsubscribe())]);
+  }
+  #stop(error) {
+    if (!this.active) return;
+    this.active = false;
+    this.#again.clear();
+    for (const off of this.#offs) off();
+    if (error) this.#failed(error);
+  }
+  #failed(error) {
+    if (!this.#ready) this.#reject(error);
+    else if (!this.#emitter.emit("error", error)) report(error);
+  }
+  /** An error of the client's own class, which this file has no copy of. */
+  #failure(code, message, remedy) {
+    return new this.#ff.constructor.Error(code, message, remedy, { channel: this.channel });
+  }
+  #command(action, data) {
+    return this.#ff.command({ type: "presence", channel: this.channel, action, data });
+  }
+  #told(frame) {
+    if (!this.active) return;
+    if (frame instanceof Error) {
+      if (frame.code !== "already_subscribed") this.#stop(frame);
+      return;
+    }
+    const { type, code, message = "", action, members = [], more } = frame;
+    if (code) {
+      const error = this.#failure(code, message, "Let WebSocket through.");
+      if (this.#ready) this.#failed(error);
+      else this.#stop(error);
+    } else if (type !== "presence") {
+      this.#coming.clear();
+      void this.#comeBack();
+    } else if (action === "sync") {
+      for (const member of members) this.#coming.set(member.user, member);
+      if (!more) this.#sync();
+    } else for (const member of members) action === "leave" ? this.#remove(member) : this.#put(member);
+  }
+  /** Enters again on a new subscription, which may be on a new connection. */
+  async #comeBack() {
+    const entered = this.#mine;
+    if (!entered) return;
+    try {
+      await this.#command("enter", entered.data);
+    } catch (e) {
+      const error = e;
+      if (!this.active || this.#mine !== entered || passing.test(error.code)) return;
+      if (error.retryAfter) return this.#again.set(error.retryAfter, () => void this.#comeBack());
+      this.#mine = void 0;
+      this.#failed(error);
+    }
+  }
+  #sync() {
+    const all = this.#coming;
+    this.#coming = /* @__PURE__ */ new Map();
+    for (const member of [...this.members.values()]) if (!all.has(member.user)) this.#remove(member);
+    for (const member of all.values()) this.#put(member);
+    this.#emitter.emit("sync", this.members);
+    this.#ready = true;
+    this.#resolve(this);
+  }
+  #put(member) {
+    const known = this.members.get(member.user);
+    if (JSON.stringify([known?.data, known?.connections]) === JSON.stringify([member.data, member.connections])) return;
+    this.members.set(member.user, member);
+    this.#emitter.emit(known ? "update" : "enter", member);
+  }
+  #remove({ user }) {
+    const known = this.members.get(user);
+    if (this.members.delete(user)) this.#emitter.emit("leave", known);
+  }
+};
+function presence(ff, channel) {
+  return new Presence(ff, channel).begin();
 }
 export {
   Fanfare,

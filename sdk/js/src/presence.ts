@@ -2,6 +2,7 @@ import type { Fanfare } from "./client.ts";
 import { Emitter, report } from "./emitter.ts";
 import type { FanfareError } from "./error.ts";
 import { Timer } from "./timer.ts";
+import type { Subscription } from "./types.ts";
 
 /** A user who is present, on however many connections. */
 export interface Member<D = unknown> {
@@ -47,147 +48,175 @@ type Told<D> = FanfareError | { type: string; code?: string; message?: string; a
 // They pass, or the room comes back with the connection.
 const passing = /^(not_connected|connection_lost|no_answer|closed|unknown_command)$/;
 
+/** A room at work. It is told of the channel from begin to its end, which #stop is. */
+class Presence<D> implements Room<D> {
+  readonly channel: string;
+  readonly members: Map<string, Member<D>> = new Map();
+  active = true;
+  readonly #ff: Fanfare;
+  readonly #emitter = new Emitter<RoomEvents<D>>();
+  readonly #again = new Timer();
+  readonly #offs: (() => void)[];
+  #subscribed: Promise<Subscription> | undefined;
+  /** Of a sync that is not complete. */
+  #coming = new Map<string, Member<D>>();
+  /** What we entered with. */
+  #mine: { data: D | undefined } | undefined;
+  /** The ends of begin's promise; later calls of them do nothing. */
+  #resolve!: (room: Room<D>) => void;
+  #reject!: (error: FanfareError) => void;
+  #ready = false;
+
+  constructor(ff: Fanfare, channel: string) {
+    this.#ff = ff;
+    this.channel = channel;
+    this.#offs = [
+      ff.on("unsubscribed", (ended) => {
+        if (ended.channel === channel) this.#stop(ended.error);
+      }),
+      ff.on("state", ({ current, error }) => {
+        if (current === "closed") this.#stop(error ?? (this.#ready ? undefined : this.#failure("closed", "The client is closed.", "Make a new Fanfare.")));
+      }),
+    ];
+  }
+
+  begin(): Promise<Room<D>> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      this.#subscribed = this.#ff.subscribe(this.channel, () => {}, { told: (frame: Told<D>) => this.#told(frame) } as object);
+      this.#subscribed.then(
+        (sub) => this.active || void sub.unsubscribe(),
+        (error) => this.#stop(error),
+      );
+    });
+  }
+
+  /** A refusal leaves all as it was. What is sent is never "update", which fails on a connection that has not entered. */
+  async enter(data?: D): Promise<void> {
+    if (!this.active) throw this.#failure("closed", "The room is closed.", "Call presence again.");
+    const text = JSON.stringify(data) as string | undefined; // as it is now
+    const before = this.#mine;
+    const entered = (this.#mine = { data: text && JSON.parse(text) });
+    this.#again.clear();
+    try {
+      await this.#command("enter", entered.data);
+    } catch (error) {
+      if (this.#mine === entered) this.#mine = before;
+      throw error;
+    }
+  }
+
+  async update(data: D): Promise<void> {
+    if (!this.#mine) throw this.#failure("not_present", "The client has not entered the channel.", "Call enter first.");
+    await this.enter(data);
+  }
+
+  async leave(): Promise<void> {
+    const entered = this.#mine;
+    this.#mine = undefined;
+    this.#again.clear();
+    if (!entered) return;
+    await this.#command("leave").catch((error: FanfareError) => {
+      if (error.code !== "not_present") throw error; // a new connection, which has not entered
+    });
+  }
+
+  on<K extends keyof RoomEvents<D>>(event: K, listener: (value: RoomEvents<D>[K]) => void): () => void {
+    this.#emitter.on(event, listener);
+    return () => this.#emitter.off(event, listener);
+  }
+
+  async close(): Promise<void> {
+    const left = this.active && this.leave();
+    this.#stop();
+    await Promise.allSettled([left, this.#subscribed?.then((sub) => sub.unsubscribe())]);
+  }
+
+  #stop(error?: FanfareError): void {
+    if (!this.active) return;
+    this.active = false;
+    this.#again.clear();
+    for (const off of this.#offs) off();
+    if (error) this.#failed(error);
+  }
+
+  #failed(error: FanfareError): void {
+    if (!this.#ready) this.#reject(error);
+    else if (!this.#emitter.emit("error", error)) report(error);
+  }
+
+  /** An error of the client's own class, which this file has no copy of. */
+  #failure(code: string, message: string, remedy: string): FanfareError {
+    return new (this.#ff.constructor as typeof Fanfare).Error(code, message, remedy, { channel: this.channel });
+  }
+
+  #command(action: string, data?: D): Promise<unknown> {
+    return this.#ff.command({ type: "presence", channel: this.channel, action, data } as { type: string });
+  }
+
+  #told(frame: Told<D>): void {
+    if (!this.active) return;
+    if (frame instanceof Error) {
+      if (frame.code !== "already_subscribed") this.#stop(frame);
+      return;
+    }
+    const { type, code, message = "", action, members = [], more } = frame;
+    if (code) {
+      const error = this.#failure(code, message, "Let WebSocket through.");
+      if (this.#ready) this.#failed(error);
+      else this.#stop(error);
+    } else if (type !== "presence") {
+      this.#coming.clear();
+      void this.#comeBack();
+    } else if (action === "sync") {
+      for (const member of members) this.#coming.set(member.user, member);
+      if (!more) this.#sync();
+    } else for (const member of members) action === "leave" ? this.#remove(member) : this.#put(member);
+  }
+
+  /** Enters again on a new subscription, which may be on a new connection. */
+  async #comeBack(): Promise<void> {
+    const entered = this.#mine;
+    if (!entered) return;
+    try {
+      await this.#command("enter", entered.data);
+    } catch (e) {
+      const error = e as FanfareError;
+      if (!this.active || this.#mine !== entered || passing.test(error.code)) return;
+      if (error.retryAfter) return this.#again.set(error.retryAfter, () => void this.#comeBack());
+      this.#mine = undefined;
+      this.#failed(error);
+    }
+  }
+
+  #sync(): void {
+    const all = this.#coming;
+    this.#coming = new Map();
+    for (const member of [...this.members.values()]) if (!all.has(member.user)) this.#remove(member);
+    for (const member of all.values()) this.#put(member);
+    this.#emitter.emit("sync", this.members);
+    this.#ready = true;
+    this.#resolve(this);
+  }
+
+  #put(member: Member<D>): void {
+    const known = this.members.get(member.user);
+    if (JSON.stringify([known?.data, known?.connections]) === JSON.stringify([member.data, member.connections])) return;
+    this.members.set(member.user, member);
+    this.#emitter.emit(known ? "update" : "enter", member);
+  }
+
+  #remove({ user }: { user: string }): void {
+    const known = this.members.get(user);
+    if (this.members.delete(user)) this.#emitter.emit("leave", known!);
+  }
+}
+
 /**
  * Who is in a channel. The client needs the grants `subscribe` and `presence`, and a WebSocket. Fulfilled when all members
  * are known; rejected if the server refuses. One room for each channel is enough: all of a client's are in it together.
  */
 export function presence<D = unknown>(ff: Fanfare, channel: string): Promise<Room<D>> {
-  const emitter = new Emitter<RoomEvents<D>>();
-  const members = new Map<string, Member<D>>();
-  const again = new Timer();
-  const Failure = (ff.constructor as typeof Fanfare).Error;
-  /** Of a sync that is not complete. */
-  let coming = new Map<string, Member<D>>();
-  /** What we entered with. */
-  let mine: { data: D | undefined } | undefined;
-  let ready = false;
-  let active = true;
-
-  return new Promise((resolve, reject) => {
-    const command = (action: string, data?: D): Promise<unknown> => ff.command({ type: "presence", channel, action, data } as { type: string });
-
-    const failed = (error: FanfareError): void => {
-      if (!ready) reject(error);
-      else if (!emitter.emit("error", error)) report(error);
-    };
-
-    const stop = (error?: FanfareError): void => {
-      if (!active) return;
-      active = false;
-      again.clear();
-      for (const off of offs) off();
-      if (error) failed(error);
-    };
-
-    const put = (member: Member<D>): void => {
-      const known = members.get(member.user);
-      if (JSON.stringify([known?.data, known?.connections]) === JSON.stringify([member.data, member.connections])) return;
-      members.set(member.user, member);
-      emitter.emit(known ? "update" : "enter", member);
-    };
-
-    const remove = ({ user }: { user: string }): void => {
-      const known = members.get(user);
-      if (members.delete(user)) emitter.emit("leave", known!);
-    };
-
-    const comeBack = async (): Promise<void> => {
-      const entered = mine;
-      if (!entered) return;
-      try {
-        await command("enter", entered.data);
-      } catch (error) {
-        const { code, retryAfter } = error as FanfareError;
-        if (!active || mine !== entered || passing.test(code)) return;
-        if (retryAfter) return again.set(retryAfter, () => void comeBack());
-        mine = undefined;
-        failed(error as FanfareError);
-      }
-    };
-
-    const told = (frame: Told<D>): void => {
-      if (!active) return;
-      if (frame instanceof Error) return frame.code === "already_subscribed" ? undefined : stop(frame);
-      const { type, code, message = "", action, members: some = [], more } = frame;
-      if (code) return (ready ? failed : stop)(new Failure(code, message, "Let WebSocket through.", { channel }));
-      if (type !== "presence") {
-        coming = new Map();
-        return void comeBack();
-      }
-      if (action === "leave") some.forEach(remove);
-      else if (action !== "sync") some.forEach(put);
-      else {
-        for (const member of some) coming.set(member.user, member);
-        if (more) return;
-        const all = coming;
-        coming = new Map();
-        for (const member of [...members.values()]) if (!all.has(member.user)) remove(member);
-        all.forEach(put);
-        emitter.emit("sync", members);
-        ready = true;
-        resolve(room);
-      }
-    };
-
-    /** Enters with data; a refusal leaves all as it was. It is never "update", which fails on a connection that has not entered. */
-    const enter = async (data?: D): Promise<void> => {
-      if (!active) throw new Failure("closed", "The room is closed.", "Call presence again.");
-      const text = JSON.stringify(data) as string | undefined;
-      const before = mine;
-      const entered = (mine = { data: text && JSON.parse(text) });
-      again.clear();
-      try {
-        await command("enter", entered.data);
-      } catch (error) {
-        if (mine === entered) mine = before;
-        throw error;
-      }
-    };
-
-    const leave = async (): Promise<void> => {
-      const entered = mine;
-      mine = undefined;
-      again.clear();
-      if (!entered) return;
-      await command("leave").catch((error: FanfareError) => {
-        if (error.code !== "not_present") throw error; // a new connection, which has not entered
-      });
-    };
-
-    const room: Room<D> = {
-      channel,
-      members,
-      get active() {
-        return active;
-      },
-      enter,
-      async update(data) {
-        if (!mine) throw new Failure("not_present", "The client has not entered the channel.", "Call enter first.", { channel });
-        await enter(data);
-      },
-      leave,
-      on(event, listener) {
-        emitter.on(event, listener);
-        return () => emitter.off(event, listener);
-      },
-      async close() {
-        const left = active && leave();
-        stop();
-        await Promise.allSettled([left, subscribed.then((sub) => sub.unsubscribe())]);
-      },
-    };
-
-    const offs = [
-      ff.on("unsubscribed", (ended) => {
-        if (ended.channel === channel) stop(ended.error);
-      }),
-      ff.on("state", ({ current, error }) => {
-        if (current === "closed") stop(ready ? error : (error ?? new Failure("closed", "The client is closed.", "Make a new Fanfare.")));
-      }),
-    ];
-    const subscribed = ff.subscribe(channel, () => {}, { told } as object);
-    subscribed.then((sub) => {
-      if (!active) void sub.unsubscribe();
-    }, stop);
-  });
+  return new Presence<D>(ff, channel).begin();
 }
