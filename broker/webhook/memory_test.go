@@ -18,7 +18,6 @@ type memory struct {
 	entries map[string]bus.Entry
 	watch   func(bus.Entry)
 	work    func(*bus.Task)
-	ready   []bus.Job
 	jobs    map[string]bool // lane and id of what is in the queue
 	log     map[string][]bus.Record
 	fail    error // of pushing and putting off
