@@ -41,8 +41,12 @@ type walker struct {
 func (w *walker) connect(t *testing.T, s *brokertest.Server) {
 	w.ws, w.down, w.subs = dialWS(t, s, ""), make(chan struct{}), map[string]bool{}
 	w.told = make(chan frame, 1)
-	if f := w.ws.hello(s.PublishableKey); f.Type != protocol.TypeWelcome {
+	f := w.ws.hello(s.PublishableKey)
+	if f.Type != protocol.TypeWelcome {
 		t.Fatalf("hello: %s", f.raw)
+	}
+	if w.at == 0 {
+		w.at = f.Time
 	}
 	go func(conn *websocket.Conn, down chan struct{}, told chan frame) {
 		defer close(down)

@@ -174,6 +174,9 @@ func TestGaps(t *testing.T) {
 	b := open(t, t.TempDir())
 	attached := b.Last("app0000001", "c", keep())
 	first := store(t, b, durable("c", "0"))
+	if page := read(t, b, bus.Query{Channel: "c", After: attached}); page.Gap != "" || data(t, page.Packets...) != "0" {
+		t.Errorf("a stream that has lost nothing yet: %+v", page)
+	}
 	if page := read(t, b, bus.Query{Channel: "c", After: attached, At: time.Now()}); page.Gap != "" || data(t, page.Packets...) != "0" {
 		t.Errorf("attached before the first message: %+v", page)
 	}

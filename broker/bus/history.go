@@ -88,6 +88,7 @@ type reading struct {
 
 	after, end uint64 // sequences, both exclusive
 	foreign    bool   // a position of another epoch
+	intact     bool   // the stream still has all that it ever had behind after
 }
 
 func (r *reading) bounds() error {
@@ -167,12 +168,14 @@ func (r *reading) forget(ctx context.Context, n int) error {
 	return err
 }
 
-// total is how many messages the stream has of the channel.
+// total is how many messages the stream has of the channel. It also learns
+// whether the stream has lost any behind After.
 func (r *reading) total(ctx context.Context) (int, error) {
 	info, err := r.shard.js.Info(ctx, jetstream.WithSubjectFilter(r.subject))
 	if err != nil {
 		return 0, err
 	}
+	r.intact = info.State.FirstSeq <= r.after+1 && info.State.NumDeleted == 0
 	return int(info.State.Subjects[r.subject]), nil
 }
 
@@ -250,6 +253,9 @@ func (r *reading) gap(ctx context.Context, total int) (Gap, error) {
 	}
 	if oldest, err := r.oldest(ctx); err != nil || oldest > 0 && oldest <= r.after {
 		return r.trimmed(ctx, total, err)
+	}
+	if r.intact {
+		return r.trimmed(ctx, total, nil)
 	}
 	if total >= r.shard.class.messages {
 		return GapEvicted, nil
