@@ -183,6 +183,10 @@ func TestGaps(t *testing.T) {
 	for i := range 100 {
 		store(t, b, durable("c", fmt.Sprint(i+1)))
 	}
+	if page := read(t, b, bus.Query{Channel: "c", After: first}); page.Gap != "" || len(page.Packets) != 100 {
+		t.Errorf("exactly as many behind as are kept: gap %q, %d messages", page.Gap, len(page.Packets))
+	}
+	store(t, b, durable("c", "101"))
 	if page := read(t, b, bus.Query{Channel: "c", After: first}); page.Gap != bus.GapEvicted {
 		t.Errorf("the one behind was pushed out: gap %q", page.Gap)
 	}
