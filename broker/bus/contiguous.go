@@ -34,6 +34,7 @@ const (
 type contiguous struct {
 	shard *shard
 	last  uint64 // the newest sequence that was delivered or is known to be gone; of run
+	asked uint64 // the stream's end at the last probe; of run
 	js    jetstream.JetStream
 	fn    func(Packet)
 	log   *slog.Logger
@@ -137,16 +138,28 @@ func (c *contiguous) move(seq uint64) {
 }
 
 // probe asks the stream for its end, in case the last messages never came. It
-// reports whether there were any.
+// reports whether it found any.
+//
+// Messages that are only late must not be taken for lost: the stream keeps so
+// many of a channel, and what it has let go of since can come by itself alone.
+// So a message is fetched when the probe before knew of it already and nothing
+// is waiting.
 func (c *contiguous) probe() bool {
+	if len(c.in) > 0 {
+		return true
+	}
 	ctx, cancel := context.WithTimeout(c.ctx, startLimit)
 	defer cancel()
 	info, err := c.shard.js.Info(ctx)
-	if err != nil {
-		return false
+	if err != nil || len(c.in) > 0 {
+		return err == nil
 	}
-	end := info.State.LastSeq
-	return end > c.last && c.heal(end)
+	lost := c.asked
+	c.asked = info.State.LastSeq
+	if lost > c.last {
+		return c.heal(lost)
+	}
+	return c.asked > c.last
 }
 
 // heal fetches all after the last sequence up to end from the stream and
