@@ -74,7 +74,11 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	if b.bus, err = bus.Open(ctx, bus.Options{Dir: c.Data, Logger: b.log, SyncAlways: c.Sync == "always"}); err != nil {
 		return err
 	}
-	if b.tenants, err = b.openTenants(ctx); err != nil {
+	key, err := masterKey(c.Data)
+	if err != nil {
+		return err
+	}
+	if b.tenants, err = b.openTenants(ctx, key); err != nil {
 		return err
 	}
 	f, isFirst, err := begin(ctx, c.Data, b.tenants)
@@ -94,7 +98,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	}
 
 	counters := stats.New()
-	if b.hooks, err = b.openWebhooks(ctx); err != nil {
+	if b.hooks, err = b.openWebhooks(ctx, key); err != nil {
 		return err
 	}
 	if b.hub, err = hub.New(hub.Options{Bus: b.bus, Stats: counters, Log: b.log, Events: b.hooks.Emit, Published: b.published}); err != nil {
@@ -117,11 +121,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	return nil
 }
 
-func (b *Broker) openTenants(ctx context.Context) (*tenant.Tenants, error) {
-	key, err := masterKey(b.config.Data)
-	if err != nil {
-		return nil, err
-	}
+func (b *Broker) openTenants(ctx context.Context, key [32]byte) (*tenant.Tenants, error) {
 	records, err := b.bus.Bucket(ctx, "tenant", bus.BucketOptions{})
 	if err != nil {
 		return nil, err

@@ -10,11 +10,7 @@ import (
 
 // openWebhooks makes the room of webhooks. A power cut takes none of its
 // endpoints, nor what is queued.
-func (b *Broker) openWebhooks(ctx context.Context) (*webhook.Webhooks, error) {
-	key, err := masterKey(b.config.Data)
-	if err != nil {
-		return nil, err
-	}
+func (b *Broker) openWebhooks(ctx context.Context, key [32]byte) (*webhook.Webhooks, error) {
 	records, err := b.bus.Bucket(ctx, "webhooks", bus.BucketOptions{})
 	if err != nil {
 		return nil, err
