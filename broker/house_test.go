@@ -18,6 +18,7 @@ func plan() []room {
 	return []room{
 		{"cmd/fanfare", 9},
 		{"cmd/qrlogin", 9},
+		{"cmd/fanfare/bench", 8},
 		{"docs", 9},
 		{"broker/brokertest", 8},
 		{"broker", 7},
@@ -56,6 +57,7 @@ func libraries() map[string][]string {
 		"github.com/prometheus":           {"broker/stats"},
 		"github.com/alecthomas/kong":      {"cmd/fanfare"},
 		"github.com/goccy/go-yaml":        {"cmd/fanfare"},
+		"golang.org/x/sys":                {"cmd/fanfare/bench"},
 		"rsc.io/qr":                       {"sdk/qrlogin"},
 		"github.com/alexedwards/argon2id": {"cmd/qrlogin"},
 		"github.com/mileusna/useragent":   {"cmd/qrlogin"},

@@ -9,6 +9,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"github.com/fanfarehq/fanfare/cmd/fanfare/bench"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
@@ -31,6 +32,8 @@ type cli struct {
 	Sub subCmd `cmd:"" group:"talk" help:"Show the messages of channels as they come."`
 
 	History historyCmd `cmd:"" group:"talk" help:"Show the messages that a channel keeps."`
+
+	Bench bench.Cmd `cmd:"" group:"talk" help:"Measure a server: latency, memory and CPU under load."`
 
 	App   appCmd   `cmd:"" group:"admin" help:"The apps of your account."`
 	Key   keyCmd   `cmd:"" group:"admin" help:"The keys of an app."`
@@ -60,8 +63,16 @@ type failure struct {
 	Err     error
 }
 
-func (f *failure) Error() string { return f.Message }
-func (f *failure) Unwrap() error { return f.Err }
+func (f *failure) Error() string                       { return f.Message }
+func (f *failure) Unwrap() error                       { return f.Err }
+func (f *failure) Advice() (remedy string, usage bool) { return f.Remedy, f.Usage }
+
+// adviser is an error that knows what to do about it, and whether the command
+// line is to blame.
+type adviser interface {
+	error
+	Advice() (remedy string, usage bool)
+}
 
 // errQuiet ends a command with status 1 and without a word: it has said all.
 var errQuiet = errors.New("failed")
@@ -105,7 +116,7 @@ func newParser(ctx context.Context, con *console) (*kong.Kong, error) {
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, FlagsLast: true, WrapUpperBound: 100}),
 		kong.ValueFormatter(flagHelp),
 		kong.BindTo(ctx, (*context.Context)(nil)),
-		kong.Bind(con),
+		kong.Bind(con, con.forBench()),
 	)
 	if err != nil {
 		return nil, fmt.Errorf("command line: %w", err)
@@ -182,8 +193,8 @@ func report(stderr io.Writer, err error) int {
 	if err == nil {
 		return 0
 	}
-	if errors.Is(err, errQuiet) {
-		return 1
+	if errors.Is(err, errQuiet) || errors.Is(err, bench.ErrFailed) {
+		return 1 // it has said all
 	}
 	if errors.Is(err, context.Canceled) {
 		fmt.Fprintln(stderr, "fanfare: interrupted")
@@ -196,10 +207,13 @@ func report(stderr io.Writer, err error) int {
 			message += fmt.Sprintf(" (channel %s)", e.Channel)
 		}
 		message += " [" + string(e.Code) + "]"
-	} else if f, ok := errors.AsType[*failure](err); ok {
-		message, remedy = f.Message, f.Remedy
-		if f.Usage {
+	} else if a, ok := errors.AsType[adviser](err); ok {
+		usage := false
+		if remedy, usage = a.Advice(); usage {
 			status = 2
+		}
+		if f, ok := errors.AsType[*failure](err); ok {
+			message = f.Message
 		}
 	}
 	fmt.Fprintln(stderr, "fanfare: "+oneLine(message))

@@ -1,0 +1,63 @@
+package bench
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	"github.com/fanfarehq/fanfare/sdk/protocol"
+)
+
+// fanfareWire is our own WebSocket (PROTOCOL.md, sections 2 to 6) and REST.
+type fanfareWire struct{ *target }
+
+func (w *fanfareWire) request(string) []byte {
+	return w.handshake("/v1/ws", protocol.Subprotocol)
+}
+
+func (w *fanfareWire) greeting(channel string) []byte {
+	return fmt.Appendf(nil, `{"type":"hello","key":%q,"client":"fanfare-bench"}`+"\n"+`{"type":"subscribe","ref":1,"channel":%q}`, w.key, channel)
+}
+
+func (w *fanfareWire) answer(text []byte) (a answer) {
+	for line := range protocol.Lines(text) {
+		if bytes.HasPrefix(line, []byte(`{"type":"message"`)) {
+			continue // nearly all are: it need not be decoded
+		}
+		var r protocol.Reply
+		if json.Unmarshal(line, &r) != nil {
+			a.err = errWords
+			return a
+		}
+		switch r.Type {
+		case protocol.TypePing:
+			a.reply = []byte(`{"type":"pong"}`)
+		case protocol.TypeSubscribed:
+			a.subscribed = true
+		case protocol.TypeError, protocol.TypeClose:
+			a.err = &protocol.Error{Code: r.Code, Message: r.Message, Remedy: r.Remedy, Channel: r.Channel, Index: -1}
+		}
+	}
+	return a
+}
+
+func (w *fanfareWire) publish(messages []message) []byte {
+	var body []byte
+	if len(messages) != 1 {
+		body = append(body, `{"messages":[`...)
+	}
+	for i, m := range messages {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, `{"channel":"`...)
+		body = append(body, m.channel...)
+		body = append(body, `","data":`...)
+		body = append(body, m.data...)
+		body = append(body, '}')
+	}
+	if len(messages) != 1 {
+		body = append(body, `]}`...)
+	}
+	return w.post("/v1/messages", "Authorization: Bearer "+w.key+"\r\nContent-Type: application/json\r\n", body)
+}

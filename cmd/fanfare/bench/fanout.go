@@ -1,0 +1,108 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+type fanoutCmd struct {
+	Subscribers int           `short:"n" default:"1000" placeholder:"N" help:"Subscribers of the channel, 1 to 200000. Default: ${default}."`
+	Rate        float64       `default:"40" placeholder:"N" help:"Messages a second. Default: ${default}."`
+	Size        int           `default:"128" placeholder:"BYTES" help:"Bytes of a message's data, 49 to 65536. Default: ${default}."`
+	Duration    time.Duration `default:"10s" placeholder:"TIME" help:"How long to measure. Default: ${default}."`
+	Warm        time.Duration `default:"2s" placeholder:"TIME" help:"How long to warm up before. Default: ${default}."`
+	Ladder      bool          `help:"Begin at --rate and find the highest that is held: 99 % of messages within --within, none lost."`
+	Within      time.Duration `default:"100ms" placeholder:"TIME" help:"For --ladder: the latency to keep. Default: ${default}."`
+	Steps       int           `default:"16" placeholder:"N" help:"For --ladder: the most rates to try, 1 to 50. Default: ${default}."`
+	target
+}
+
+// Help is part of kong.HelpProvider.
+func (fanoutCmd) Help() string {
+	return `Examples:
+
+    fanfare bench fanout
+    fanfare bench fanout --subscribers 5000 --rate 8 --size 1024 --json
+    fanfare bench fanout --ladder --duration 5s
+
+Each message carries the time at which it was due, so a server that falls behind shows it as latency.`
+}
+
+func (c *fanoutCmd) check() error {
+	if c.Rate <= 0 || c.Rate > 1_000_000 {
+		return &Failure{Message: fmt.Sprintf("--rate is %v; it must be more than 0 and at most 1000000 messages a second", c.Rate), Remedy: "See fanfare bench fanout --help.", Usage: true}
+	}
+	return first(
+		check("subscribers", c.Subscribers, 1, 200_000), check("size", c.Size, minSize, 65_536), check("steps", c.Steps, 1, 50),
+		checkTime("duration", c.Duration, 10*time.Minute), checkTime("warm", c.Warm, time.Minute), checkTime("within", c.Within, time.Minute),
+	)
+}
+
+// Run measures fan-out.
+func (c *fanoutCmd) Run(ctx context.Context, con *Console) error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	closed, err := c.open(ctx, con, c.Subscribers+1)
+	if err != nil {
+		return err
+	}
+	defer closed()
+	l, err := newLoop()
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	report := &Report{Bench: "fanout", Wire: c.Wire, URL: c.URL, Started: time.Now(), Load: Figures{
+		{Name: "subscribers", Value: float64(c.Subscribers)}, {Name: "rate", Value: c.Rate}, {Name: "size_bytes", Value: float64(c.Size)}, {Name: "seconds", Value: c.Duration.Seconds()},
+	}}
+	report.title = fmt.Sprintf("fan-out: %s subscribers × %s messages/s × %d bytes, %v", number(float64(c.Subscribers)), number(c.Rate), c.Size, c.Duration)
+	p := newProgress(con)
+	if err := c.measure(ctx, con, l, p, report); err != nil {
+		p.clear()
+		return err
+	}
+	p.clear()
+	return report.write(con, c.JSON)
+}
+
+func (c *fanoutCmd) measure(ctx context.Context, con *Console, l *loop, p *progress, report *Report) error {
+	r, err := openRoom(ctx, con, &c.target, l, p, c.Subscribers, c.Size)
+	if err != nil {
+		return err
+	}
+	if !c.Ladder {
+		s, err := r.hold(ctx, c.Rate, c.Warm, c.Duration)
+		if err != nil {
+			return err
+		}
+		report.Runs, report.Failed = []Run{s.run()}, s.failed
+		return nil
+	}
+	report.title = fmt.Sprintf("fan-out: the highest rate to %s subscribers, %d bytes, p99 within %v", number(float64(c.Subscribers)), c.Size, c.Within)
+	ladder := ladder{rate: c.Rate, least: 10 / c.Duration.Seconds(), most: c.Steps}
+	for more := true; more; {
+		s, err := r.hold(ctx, ladder.rate, c.Warm, c.Duration)
+		if err != nil {
+			return err
+		}
+		if s.latency == nil || s.latency.P99 > micros(c.Within) {
+			s.failed = append(s.failed, fmt.Sprintf("p99 over %v", c.Within))
+		}
+		report.Runs = append(report.Runs, s.run())
+		if more = ladder.next(len(s.failed) == 0); more && len(s.failed) > 0 {
+			// Whom the server dropped must be back for the next rate.
+			r.audience.leave()
+			if r, err = openRoom(ctx, con, &c.target, l, p, c.Subscribers, c.Size); err != nil {
+				return err
+			}
+		}
+	}
+	report.Summary.add("held_per_second", round(ladder.held), "highest rate held", "/s")
+	report.Summary.add("held_deliveries_per_second", round(ladder.held*float64(c.Subscribers)), "deliveries at that rate", "/s")
+	if ladder.held == 0 {
+		report.Failed = append(report.Failed, "no rate was held")
+	}
+	return nil
+}
