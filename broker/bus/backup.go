@@ -34,7 +34,7 @@ const (
 // Backup writes all that the bus holds to w, and files beside it, while
 // everything goes on. What w takes slowly slows nothing else.
 func (b *Bus) Backup(ctx context.Context, w io.Writer, files map[string][]byte) error {
-	nc, err := dial(b.server, "backup", b.log) // its own: it is slow
+	nc, err := b.dial("backup") // its own: it is slow
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,9 @@ func (b *Bus) Backup(ctx context.Context, w io.Writer, files map[string][]byte) 
 	var names []string
 	list := b.js.StreamNames(ctx)
 	for name := range list.Name() {
-		names = append(names, name)
+		if name != bucketStream+clusterBucket { // what a cluster is stays behind
+			names = append(names, name)
+		}
 	}
 	if err := list.Err(); err != nil {
 		return classify("listing the streams", err)
@@ -81,7 +83,7 @@ func backupStream(ctx context.Context, nc *nats.Conn, out *tar.Writer, name stri
 	}
 	defer func() { _ = sub.Unsubscribe() }() // the connection ends anyway
 	var about server.JSApiStreamSnapshotResponse
-	if err := ask(ctx, nc, fmt.Sprintf(server.JSApiStreamSnapshotT, name), server.JSApiStreamSnapshotRequest{DeliverSubject: inbox, ChunkSize: backupPart}, &about); err != nil {
+	if err := ask(ctx, nc, fmt.Sprintf(server.JSApiStreamSnapshotT, name), server.JSApiStreamSnapshotRequest{DeliverSubject: inbox, ChunkSize: backupPart, NoConsumers: true}, &about); err != nil {
 		return err
 	}
 	if about.Error != nil {
@@ -157,6 +159,25 @@ func CheckBackup(r io.Reader) error {
 	}
 }
 
+// backedUp are the names of the streams in a backup.
+func backedUp(r io.ReadSeeker) (names []string, err error) {
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	for in := tar.NewReader(r); ; {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return names, nil
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w (%w)", ErrBackup, err)
+		}
+		if folder, name := path.Split(h.Name); strings.HasPrefix(folder, backupStreams) && name == backupAbout {
+			names = append(names, path.Base(folder))
+		}
+	}
+}
+
 // Restore makes a data folder of a backup. o.Dir must be empty or missing; on
 // an error it may hold a part. The files that Backup was given are returned.
 // Streams begin new epochs when the folder is opened.
@@ -166,16 +187,21 @@ func Restore(ctx context.Context, o Options, r io.Reader) (files map[string][]by
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, b.Close()) }()
-	if b.server, err = startServer(ctx, b.folder, "fanfare", b.log); err != nil {
+	if b.server, err = b.startServer(ctx, "fanfare"); err != nil {
 		return nil, err
 	}
-	nc, err := dial(b.server, "restore", b.log)
+	return b.load(ctx, r)
+}
+
+// load makes the streams of a backup, which must not be there.
+func (b *Bus) load(ctx context.Context, r io.Reader) (files map[string][]byte, err error) {
+	nc, err := b.dial("restore")
 	if err != nil {
 		return nil, err
 	}
 	defer nc.Close()
 	files = map[string][]byte{}
-	into := &restoring{nc: nc}
+	into := &restoring{nc: nc, replicas: b.replicas}
 	in := tar.NewReader(r)
 	for {
 		h, err := in.Next()
@@ -207,9 +233,10 @@ func Restore(ctx context.Context, o Options, r io.Reader) (files map[string][]by
 
 // restoring is the stream that a Restore is at.
 type restoring struct {
-	nc      *nats.Conn
-	stream  string // "" = none
-	subject string // where its parts go
+	nc       *nats.Conn
+	replicas int
+	stream   string // "" = none
+	subject  string // where its parts go
 }
 
 func (r *restoring) begin(ctx context.Context, about []byte) error {
@@ -219,6 +246,10 @@ func (r *restoring) begin(ctx context.Context, about []byte) error {
 	var q server.JSApiStreamRestoreRequest
 	if err := json.Unmarshal(about, &q); err != nil || q.Config.Name == "" {
 		return fmt.Errorf("%w (a stream has no description)", ErrBackup)
+	}
+	q.Config.Replicas = r.replicas
+	if strings.HasPrefix(q.Config.Name, bucketStream) {
+		q.Config.AllowDirect = r.replicas == 1
 	}
 	var answer server.JSApiStreamRestoreResponse
 	err := ask(ctx, r.nc, fmt.Sprintf(server.JSApiStreamRestoreT, q.Config.Name), q, &answer)

@@ -80,7 +80,7 @@ func (b *Bus) Bucket(ctx context.Context, name string, o BucketOptions) (*Bucket
 	}
 	// The client library's own KV configuration cannot switch atomic batches
 	// on, and switches them off where it finds them.
-	stream, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	stream, err := b.openStream(ctx, b.js, jetstream.StreamConfig{
 		Name:                   bucketStream + name,
 		Subjects:               []string{bucketSubject + name + ".>"},
 		MaxMsgsPerSubject:      1, // with more, the server lengthens times to live
@@ -92,7 +92,7 @@ func (b *Bus) Bucket(ctx context.Context, name string, o BucketOptions) (*Bucket
 		MaxBytes:               -1,
 		MaxConsumers:           -1,
 		AllowRollup:            true,
-		AllowDirect:            true,
+		AllowDirect:            b.replicas == 1, // a replica may be behind: a ticket that was just made, and is not there, would be refused
 		DenyDelete:             true,
 		AllowMsgTTL:            true,
 		SubjectDeleteMarkerTTL: expiryMarker,
@@ -106,7 +106,7 @@ func (b *Bus) Bucket(ctx context.Context, name string, o BucketOptions) (*Bucket
 		return nil, classify("opening bucket "+name, err)
 	}
 	k := &Bucket{bus: b, name: name, maxAge: o.MaxAge, stream: stream, kv: kv}
-	if !o.Relaxed {
+	if !o.Relaxed && b.cluster == nil {
 		dir := b.folder.streamDir(bucketStream + name)
 		if err := syncTree(dir); err != nil { // it may be new
 			return nil, classify("opening bucket "+name, err)
@@ -241,7 +241,7 @@ func (k *Bucket) message(key string, val []byte) (*nats.Msg, error) {
 	if len(val) > MaxBody {
 		return nil, fmt.Errorf("bucket %s, key %s: the value has %d bytes, %d is the most", k.name, key, len(val), MaxBody)
 	}
-	if err := k.bus.folder.checkSpace(len(val)); err != nil {
+	if err := k.bus.checkSpace(len(val)); err != nil {
 		return nil, k.wrap(key, err)
 	}
 	return &nats.Msg{Subject: k.subject(key), Data: val, Header: nats.Header{}}, nil

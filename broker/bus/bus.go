@@ -3,10 +3,10 @@ package bus
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -26,6 +26,9 @@ type Options struct {
 	// the death of the process, not against a power cut. Buckets are always
 	// synced.
 	SyncAlways bool
+
+	// Cluster, if any, makes this node one of several. Name is then required.
+	Cluster *Cluster
 }
 
 // Bus is this node's message server and its data folder. All methods may be
@@ -34,11 +37,20 @@ type Options struct {
 type Bus struct {
 	log     *slog.Logger
 	folder  *folder
-	server  *server.Server
+	cluster *Cluster // nil: alone
+	seed    string   // a backup to begin the cluster with; "" none
+	peers   *Peers
+	trouble trouble
+	server  *server.Server // nil: NATS runs elsewhere
+
+	password string // of the server, for this process
+	replicas int    // of each stream
+
 	feeds   *nats.Conn          // what comes in for subscribers
 	pubs    *nats.Conn          // what goes out
 	reads   *nats.Conn          // history: a read holds up all else on its connection
-	kv      *nats.Conn          // buckets, which is all the control traffic there is yet
+	kv      *nats.Conn          // buckets
+	control *nats.Conn          // the other nodes; nil without a cluster
 	js      jetstream.JetStream // over kv
 	out     jetstream.JetStream // over pubs
 	hist    jetstream.JetStream // over reads
@@ -48,9 +60,12 @@ type Bus struct {
 
 	syncAlways bool
 	lives      *keeper
-	watched    bool // lives has begun; set before Open returns
+	watched    bool    // lives has begun; set before Open returns
+	life       *common // the cluster's life; nil without one
+	steady     steadiness
 
 	starting sync.WaitGroup // readers that are being made
+	ending   sync.WaitGroup // watches that the server is being told to forget
 
 	mu      sync.Mutex
 	closed  bool // set once; nothing begins after it
@@ -76,7 +91,11 @@ func openBus(ctx context.Context, o Options, free func(dir string) (uint64, erro
 	if err != nil {
 		return nil, err
 	}
-	if err := b.start(ctx, cmp.Or(o.Name, "fanfare")); err != nil {
+	err = b.start(ctx)
+	if err == nil {
+		err = b.open(ctx)
+	}
+	if err != nil {
 		_ = b.Close() // the first error is the one to tell, in one line
 		return nil, err
 	}
@@ -91,31 +110,53 @@ func newBus(ctx context.Context, o Options, free func(dir string) (uint64, error
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
-	f, err := openFolder(o.Dir, free)
+	name, mode := cmp.Or(o.Name, "fanfare"), modeStandalone
+	if o.Cluster != nil {
+		c, err := o.Cluster.checked(o.Name)
+		if err != nil {
+			return nil, err
+		}
+		o.Cluster, mode = &c, clusterMode(&c, o.Name)
+	}
+	f, err := openFolder(o.Dir, mode, free)
 	if err != nil {
 		return nil, err
 	}
 	b := &Bus{
 		log:        o.Logger,
 		folder:     f,
+		cluster:    o.Cluster,
+		replicas:   1,
+		peers:      newPeers(name),
 		applies:    make(chan struct{}, maxApplies),
 		syncAlways: o.SyncAlways,
 		lag:        lag{packets: 1 << 21, bytes: 256 << 20},
 		lives:      newKeeper(f),
 		readers:    make(map[reader]struct{}),
 	}
+	if b.cluster != nil {
+		b.replicas = max(b.cluster.size(), leastNodes)
+		b.seed = f.seed()
+		b.life = newCommon(b)
+	}
 	return b, nil
 }
 
-func (b *Bus) start(ctx context.Context, name string) (err error) {
-	if b.server, err = startServer(ctx, b.folder, name, b.log); err != nil {
+// start starts the message server, if it is ours, and connects to it.
+func (b *Bus) start(ctx context.Context) (err error) {
+	if b.cluster == nil || b.cluster.URL == "" {
+		if b.server, err = b.startServer(ctx, b.peers.name); err != nil {
+			return err
+		}
+	}
+	if err := b.connect(ctx); err != nil {
 		return err
 	}
 	for _, c := range []struct {
 		use  string
 		conn **nats.Conn
 	}{{"feed", &b.feeds}, {"publish", &b.pubs}, {"history", &b.reads}, {"buckets", &b.kv}} {
-		if *c.conn, err = dial(b.server, c.use, b.log); err != nil {
+		if *c.conn, err = b.dial(c.use); err != nil {
 			return err
 		}
 	}
@@ -127,7 +168,26 @@ func (b *Bus) start(ctx context.Context, name string) (err error) {
 			return fmt.Errorf("connecting %s to the message server: %w", c.nc.Opts.Name, err)
 		}
 	}
-	return b.openShards(ctx)
+	return nil
+}
+
+// open opens the streams of messages. In a cluster it waits until there is one.
+func (b *Bus) open(ctx context.Context) error {
+	if b.cluster != nil {
+		if err := b.join(ctx); err != nil {
+			return err
+		}
+	}
+	if err := b.openShards(ctx); err != nil {
+		return err
+	}
+	return b.settled(ctx)
+}
+
+// connections are those that the bus works with.
+func (b *Bus) connections() []*nats.Conn {
+	all := []*nats.Conn{b.feeds, b.pubs, b.reads, b.kv, b.control}
+	return slices.DeleteFunc(all, func(nc *nats.Conn) bool { return nc == nil })
 }
 
 // eachShard yields the streams of messages.
@@ -166,19 +226,27 @@ func (b *Bus) Close() error {
 	for _, r := range running {
 		b.end(r)
 	}
-	for _, nc := range []*nats.Conn{b.feeds, b.pubs, b.reads, b.kv} {
-		if nc != nil {
-			nc.Close()
-		}
+	b.peers.stop()
+	for _, nc := range b.connections() {
+		nc.Close()
 	}
+	b.ending.Wait()
 	if b.server != nil {
+		if b.cluster != nil {
+			b.server.LameDuckShutdown() // its leaders go to other nodes first
+		}
 		b.server.Shutdown()
 		b.server.WaitForShutdown()
 	}
-	if b.watched {
-		if err := b.lives.end(b); err != nil {
-			b.log.Warn("bus: the next start will take this end for a crash", "error", err)
-		}
+	var err error
+	switch {
+	case b.life != nil:
+		err = b.life.end()
+	case b.watched:
+		err = b.lives.end(b)
+	}
+	if err != nil {
+		b.log.Warn("bus: the next start will take this end for a crash", "error", err)
 	}
 	if err := b.folder.close(); err != nil {
 		return fmt.Errorf("data folder %s: %w", b.folder.dir, err)
@@ -195,15 +263,12 @@ func (b *Bus) Ready(ctx context.Context) error {
 	if closed {
 		return ErrClosed
 	}
-	if !b.server.JetStreamEnabled() {
-		return errors.New("the message server has stopped storing; see its log")
-	}
-	if h := b.server.Healthz(nil); h.StatusCode != 200 {
-		return fmt.Errorf("the message server is not healthy: %s", cmp.Or(h.Error, h.Status))
+	if err := b.healthy(); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	for _, nc := range []*nats.Conn{b.feeds, b.pubs, b.reads, b.kv} {
+	for _, nc := range b.connections() {
 		if err := nc.FlushWithContext(ctx); err != nil {
 			return fmt.Errorf("the message server does not answer on %s: %w", nc.Opts.Name, err)
 		}

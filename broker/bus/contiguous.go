@@ -32,6 +32,7 @@ const (
 // run is its one goroutine; the rest may be called concurrently. It lives from
 // start to stop.
 type contiguous struct {
+	bus   *Bus
 	shard *shard
 	last  uint64 // the newest sequence that was delivered or is known to be gone; of run
 	asked uint64 // the stream's end at the last probe; of run
@@ -39,33 +40,36 @@ type contiguous struct {
 	fn    func(Packet)
 	log   *slog.Logger
 	in    chan *nats.Msg
+	anew  chan renewal
+	times [rememberTimes]stamp // of the newest messages, by sequence; of run
+	short int                  // probes that found the stream shorter than it was
 	sub   *nats.Subscription
 	ctx   context.Context
 	end   context.CancelFunc
 	done  sync.WaitGroup
+	leave func() // of the cluster's life; may be nil
 	alien atomic.Uint64
 	holes atomic.Uint64 // messages that were fetched because they had not come
 }
 
 // startContiguous begins to call fn with all that comes after now.
-func startContiguous(nc *nats.Conn, js jetstream.JetStream, s *shard, fn func(Packet), log *slog.Logger) (*contiguous, error) {
-	c := &contiguous{shard: s, js: js, fn: fn, log: log.With("stream", s.stream), in: make(chan *nats.Msg, feedBacklog)}
+func startContiguous(b *Bus, s *shard, fn func(Packet)) (*contiguous, error) {
+	c := &contiguous{bus: b, shard: s, js: b.hist, fn: fn, log: b.log.With("stream", s.stream), in: make(chan *nats.Msg, feedBacklog), anew: make(chan renewal)}
 	c.ctx, c.end = context.WithCancel(context.Background())
-	sub, err := nc.ChanSubscribe(s.delivery()+">", c.in)
+	sub, err := b.feeds.ChanSubscribe(s.delivery()+">", c.in)
 	if err != nil {
 		return nil, err
 	}
 	c.sub = sub
 	ctx, cancel := context.WithTimeout(c.ctx, startLimit)
 	defer cancel()
-	err = nc.FlushWithContext(ctx)
+	err = b.feeds.FlushWithContext(ctx)
 	if err == nil {
 		// What is stored from here on reaches the subscription, or leaves a hole
 		// behind this sequence.
 		var info *jetstream.StreamInfo
-		if info, err = s.js.Info(ctx); err == nil {
-			c.last = info.State.LastSeq
-			s.last.Store(c.last)
+		if info, err = b.info(ctx, s); err == nil {
+			c.move(info.State.LastSeq)
 		}
 	}
 	if err != nil {
@@ -73,6 +77,9 @@ func startContiguous(nc *nats.Conn, js jetstream.JetStream, s *shard, fn func(Pa
 		return nil, err
 	}
 	c.done.Go(c.run)
+	if b.life != nil {
+		c.leave = b.life.follow(c)
+	}
 	return c, nil
 }
 
@@ -86,6 +93,9 @@ func (c *contiguous) run() {
 			return
 		case m := <-c.in:
 			c.take(m)
+			wait = probeFirst
+		case r := <-c.anew:
+			c.renew(r)
 			wait = probeFirst
 		case <-idle.C:
 			if c.probe() {
@@ -105,7 +115,11 @@ func (c *contiguous) take(m *nats.Msg) {
 		c.strange(err)
 		return
 	}
+	t, terr := time.Parse(time.RFC3339Nano, m.Header.Get(jetstream.TimeStampHeaer))
 	if seq <= c.last {
+		if terr == nil && c.another(seq, t) {
+			c.rewritten("a stream gave a sequence to a second message")
+		}
 		return // seen already
 	}
 	if seq > c.last+1 && !c.heal(seq-1) {
@@ -115,7 +129,7 @@ func (c *contiguous) take(m *nats.Msg) {
 	if prev, perr := strconv.ParseUint(m.Header.Get(jetstream.LastSequenceHeader), 10, 64); perr == nil && prev > 0 {
 		p.Previous = c.shard.position(prev)
 	}
-	if t, terr := time.Parse(time.RFC3339Nano, m.Header.Get(jetstream.TimeStampHeaer)); terr == nil {
+	if terr == nil {
 		p.Time = t
 	}
 	c.deliver(p, err, seq)
@@ -124,6 +138,7 @@ func (c *contiguous) take(m *nats.Msg) {
 // deliver moves on to seq and hands p over. The order matters: who subscribes
 // in between takes seq for its beginning and must still not miss it (hub).
 func (c *contiguous) deliver(p Packet, err error, seq uint64) {
+	c.times[seq%rememberTimes] = stamp{seq, p.Time}
 	c.move(seq)
 	if err != nil {
 		c.strange(err)
@@ -135,6 +150,77 @@ func (c *contiguous) deliver(p Packet, err error, seq uint64) {
 func (c *contiguous) move(seq uint64) {
 	c.last = seq
 	c.shard.last.Store(seq)
+	c.shard.moved.Store(time.Now().UnixNano())
+}
+
+// stamp is when a message was stored.
+type stamp struct {
+	seq uint64
+	at  time.Time
+}
+
+// rememberTimes is of how many messages a feed knows that: as many as may come
+// again.
+const rememberTimes = 512
+
+// another reports whether the message of seq is not the one that came before.
+func (c *contiguous) another(seq uint64, at time.Time) bool {
+	was := c.times[seq%rememberTimes]
+	return was.seq == seq && !was.at.IsZero() && !was.at.Equal(at)
+}
+
+// rewritten begins a new life of the cluster: it lost messages that this node
+// has handed on.
+func (c *contiguous) rewritten(why string) {
+	if c.bus.life == nil {
+		return // a single server knows that at its start
+	}
+	ctx, cancel := context.WithTimeout(c.ctx, startLimit)
+	defer cancel()
+	if err := c.bus.life.renew(ctx, c.shard.stream+": "+why); err != nil {
+		c.log.Warn("bus: a new life cannot begin yet", "error", err)
+	}
+}
+
+// renewal is a new epoch for a feed.
+type renewal struct {
+	epoch string
+	done  chan struct{}
+}
+
+// again gives the feed a new epoch. It returns when the feed goes on in it, or
+// has ended.
+func (c *contiguous) again(epoch string) {
+	r := renewal{epoch, make(chan struct{})}
+	select {
+	case c.anew <- r:
+		select {
+		case <-r.done:
+		case <-c.ctx.Done():
+		}
+	case <-c.ctx.Done():
+	}
+}
+
+// renew begins again at the stream's end.
+func (c *contiguous) renew(r renewal) {
+	defer close(r.done)
+	for {
+		ctx, cancel := context.WithTimeout(c.ctx, startLimit)
+		info, err := c.shard.js.Info(ctx)
+		cancel()
+		if err == nil {
+			c.times, c.short, c.asked = [rememberTimes]stamp{}, 0, info.State.LastSeq
+			c.move(info.State.LastSeq)
+			c.shard.setEpoch(r.epoch)
+			return
+		}
+		select {
+		case <-time.After(healPause):
+		case <-c.ctx.Done():
+			return
+		}
+	}
 }
 
 // probe asks the stream for its end, in case the last messages never came. It
@@ -156,6 +242,12 @@ func (c *contiguous) probe() bool {
 	}
 	lost := c.asked
 	c.asked = info.State.LastSeq
+	if c.asked >= c.last {
+		c.short = 0
+	} else if c.short++; c.short > 2 {
+		c.rewritten("a stream lost its last messages")
+		return false
+	}
 	if lost > c.last {
 		return c.heal(lost)
 	}
@@ -176,19 +268,49 @@ func (c *contiguous) heal(end uint64) bool {
 			return false
 		case err == nil && got:
 			continue
-		case err == nil: // the stream has nothing at or after from: all of it is gone
-			from = end + 1
+		case err == nil:
+			// The copy that answered has nothing at or after from: it is gone, or
+			// that copy is behind.
+			var next uint64
+			if next, err = c.next(from, end); err == nil && next > from {
+				from = next
+				continue
+			}
+			if err == nil {
+				c.pause()
+				continue
+			}
+			fallthrough
 		default:
 			c.log.Warn("bus: the feed cannot fetch what is missing yet", "from", from, "to", end, "error", err)
-			select {
-			case <-time.After(healPause):
-			case <-c.ctx.Done():
-				return false
-			}
+			c.pause()
 		}
 	}
 	c.move(max(c.last, end))
 	return true
+}
+
+// next is the first sequence from from to end that the stream has, end + 1
+// where it has none.
+func (c *contiguous) next(from, end uint64) (uint64, error) {
+	if c.bus.cluster == nil {
+		return end + 1, nil // there is one copy
+	}
+	next, err := c.bus.behind(c.ctx, c.shard, from, "")
+	if err != nil {
+		return 0, err
+	}
+	if next == 0 || next > end {
+		return end + 1, nil
+	}
+	return next, nil
+}
+
+func (c *contiguous) pause() {
+	select {
+	case <-time.After(healPause):
+	case <-c.ctx.Done():
+	}
 }
 
 // fetch delivers the next chunk from *from to end and moves *from on. It
@@ -248,6 +370,9 @@ func (c *contiguous) strange(err error) {
 func (c *contiguous) dropped() uint64 { return c.alien.Load() } // nothing else is ever lost
 
 func (c *contiguous) stop() {
+	if c.leave != nil {
+		c.leave()
+	}
 	c.end()
 	_ = c.sub.Unsubscribe() // it may have ended with its connection
 	c.done.Wait()

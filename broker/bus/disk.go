@@ -7,6 +7,16 @@ package bus
 // The reserve is for what the server writes unasked, such as expiries.
 const diskReserve = 16 << 20
 
+// checkSpace is that of the folder. In a cluster others may have space: a node
+// whose disk is full is not ready, and what is published there is stored by
+// the rest.
+func (b *Bus) checkSpace(n int) error {
+	if b.cluster != nil {
+		return nil
+	}
+	return b.folder.checkSpace(n)
+}
+
 // checkSpace is ErrDiskFull where n more bytes would touch the reserve.
 func (f *folder) checkSpace(n int) error {
 	free, err := f.free(f.dir)

@@ -7,6 +7,8 @@
 // server.go the embedded server and the connections to it; subject.go turns
 // app and channel into a subject; publish.go and feed.go are the two ends of a
 // packet's way; bucket.go, apply.go and watch.go are the buckets;
+// cluster.go, peers.go, ready.go and common.go are what makes several nodes one,
+// stream.go how their streams are opened and read;
 // queue.go and worker.go jobs that outlive the process and may wait for their time; journal.go
 // the last entries of a key; errors.go is
 // what can go wrong.

@@ -44,3 +44,36 @@ func Republish(t testing.TB, b *Bus, app protocol.AppID, ch protocol.Channel, on
 
 // QuickQueue takes a worker for dead after d.
 func QuickQueue(d time.Duration) QueueOptions { return QueueOptions{wait: d} }
+
+// StepDown has the leaders of all streams of messages give up, as before a
+// restart.
+func StepDown(t testing.TB, b *Bus) {
+	t.Helper()
+	for s := range b.eachShard() {
+		// Without a leader nobody answers, which is what was wanted.
+		_, _ = b.kv.Request("$JS.API.STREAM.LEADER.STEPDOWN."+s.stream, nil, time.Second)
+	}
+}
+
+// Renew begins a new life of the cluster.
+func Renew(t testing.TB, b *Bus) {
+	t.Helper()
+	if err := b.life.renew(t.Context(), "a test"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// CutRoutes closes all connections to the other nodes, which come back by
+// themselves.
+func CutRoutes(t testing.TB, b *Bus) {
+	t.Helper()
+	routes, err := b.server.Routez(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range routes.Routes {
+		if err := b.server.DisconnectClientByID(r.Rid); err != nil {
+			t.Logf("cut route %d: %v", r.Rid, err)
+		}
+	}
+}

@@ -40,7 +40,7 @@ func (b *Bus) Feed(fn func(Packet)) (stop func(), err error) {
 	}
 	stops = append(stops, ephemeral)
 	for s := range b.eachShard() {
-		one, err := b.begin(func() (reader, error) { return startContiguous(b.feeds, b.hist, s, fn, b.log) })
+		one, err := b.begin(func() (reader, error) { return startContiguous(b, s, fn) })
 		if err != nil {
 			stop()
 			return nil, classify("starting the feed", err)

@@ -17,6 +17,8 @@ const (
 	storeDir  = "nats"  // the streams
 	probeFile = "probe" // written and removed at start
 
+	seedFile = "seed.tar" // a backup that a cluster begins with
+
 	// modeStandalone marks the folder of a server without a cluster. A cluster
 	// member would take its streams for orphans and delete them.
 	modeStandalone = "standalone"
@@ -30,13 +32,14 @@ const (
 // close. checkSpace may be called concurrently.
 type folder struct {
 	dir  string
+	mode string
 	lock *flock.Flock
 	free func(dir string) (uint64, error) // freeSpace
 }
 
 // openFolder makes dir (0700) where it is missing, locks it and checks that it
 // can be written to. The errors are one line each and name the folder.
-func openFolder(dir string, free func(dir string) (uint64, error)) (*folder, error) {
+func openFolder(dir, mode string, free func(dir string) (uint64, error)) (*folder, error) {
 	if dir == "" {
 		return nil, errors.New("no data folder was given")
 	}
@@ -55,7 +58,7 @@ func openFolder(dir string, free func(dir string) (uint64, error)) (*folder, err
 	if !locked {
 		return nil, fmt.Errorf("data folder %s: %w", abs, ErrLocked)
 	}
-	f := &folder{dir: abs, lock: lock, free: free}
+	f := &folder{dir: abs, mode: mode, lock: lock, free: free}
 	if err := f.check(); err != nil {
 		_ = f.close() // the first error is the one to tell, in one line
 		return nil, err
@@ -63,8 +66,16 @@ func openFolder(dir string, free func(dir string) (uint64, error)) (*folder, err
 	return f, nil
 }
 
+// clusterMode is the mode of a cluster's node.
+func clusterMode(c *Cluster, node string) string {
+	if c.URL != "" {
+		return "nats, cluster " + c.Name
+	}
+	return "cluster " + c.Name + ", node " + node
+}
+
 // check asks for free space and writes a probe, which finds a quota, and
-// reads or makes the mode file.
+// reads or, of a single server, makes the mode file.
 func (f *folder) check() error {
 	if err := f.checkSpace(0); err != nil {
 		return folderError(f.dir, err)
@@ -72,19 +83,43 @@ func (f *folder) check() error {
 	if err := f.probe(); err != nil {
 		return folderError(f.dir, err)
 	}
-	mode, err := os.ReadFile(filepath.Join(f.dir, modeFile))
+	text, err := os.ReadFile(filepath.Join(f.dir, modeFile))
+	was := strings.TrimSpace(string(text))
 	switch {
-	case errors.Is(err, os.ErrNotExist):
-		if err := f.write(modeFile, []byte(modeStandalone+"\n")); err != nil {
-			return folderError(f.dir, err)
+	case errors.Is(err, os.ErrNotExist) && f.mode == modeStandalone:
+		if f.seed() != "" {
+			return fmt.Errorf("data folder %s: it holds a backup for a cluster: start it with --cluster, or restore the backup without into an empty folder", f.dir)
 		}
+		return f.settle()
+	case errors.Is(err, os.ErrNotExist):
+		return nil // a cluster may refuse this node yet
 	case err != nil:
 		return folderError(f.dir, err)
-	case strings.TrimSpace(string(mode)) != modeStandalone:
-		return fmt.Errorf("data folder %s: it was written in the mode %q, and this server runs %s",
-			f.dir, strings.TrimSpace(string(mode)), modeStandalone)
+	case was == f.mode:
+		return nil
+	case was == modeStandalone:
+		return fmt.Errorf("data folder %s: it belongs to a single server, and a cluster would delete its messages: back it up with fanfare backup, restore that with fanfare restore --cluster into an empty folder, and start the cluster with it", f.dir)
+	case f.mode == modeStandalone:
+		return fmt.Errorf("data folder %s: it belongs to a node of a cluster (%s): start it as that, or back the cluster up and restore that into an empty folder", f.dir, was)
+	}
+	return fmt.Errorf("data folder %s: it belongs to another node (%s) than this one (%s): give each node a folder of its own, and the same names at each start", f.dir, was, f.mode)
+}
+
+// settle writes down whose folder it is.
+func (f *folder) settle() error {
+	if err := f.write(modeFile, []byte(f.mode+"\n")); err != nil {
+		return folderError(f.dir, err)
 	}
 	return nil
+}
+
+// seed is the backup that a cluster is to begin with, "" if there is none.
+func (f *folder) seed() string {
+	name := filepath.Join(f.dir, seedFile)
+	if _, err := os.Stat(name); err != nil {
+		return ""
+	}
+	return name
 }
 
 func (f *folder) probe() error {

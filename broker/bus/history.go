@@ -2,7 +2,11 @@ package bus
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"github.com/nats-io/nats-server/v2/server"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -107,7 +111,7 @@ func (r *reading) bounds() error {
 		if err != nil {
 			return err
 		}
-		if epoch != r.shard.epoch {
+		if epoch != *r.shard.epoch.Load() {
 			r.foreign = true
 		}
 		p.set(seq)
@@ -117,6 +121,9 @@ func (r *reading) bounds() error {
 
 func (r *reading) run(ctx context.Context) (Page, error) {
 	var page Page
+	if err := r.bus.current(ctx, r.shard); err != nil {
+		return page, err
+	}
 	total, err := r.total(ctx)
 	if err != nil {
 		return page, err
@@ -171,12 +178,41 @@ func (r *reading) forget(ctx context.Context, n int) error {
 // total is how many messages the stream has of the channel. It also learns
 // whether the stream has lost any behind After.
 func (r *reading) total(ctx context.Context) (int, error) {
-	info, err := r.shard.js.Info(ctx, jetstream.WithSubjectFilter(r.subject))
+	ask, cancel := ctx, context.CancelFunc(func() {})
+	if r.bus.cluster != nil {
+		ask, cancel = context.WithTimeout(ctx, tryTime)
+	}
+	info, err := r.shard.js.Info(ask, jetstream.WithSubjectFilter(r.subject))
+	cancel()
+	if err != nil && r.bus.cluster != nil && ctx.Err() == nil {
+		return r.counted(ctx) // the stream has no leader just now
+	}
 	if err != nil {
 		return 0, err
 	}
 	r.intact = info.State.FirstSeq <= r.after+1 && info.State.NumDeleted == 0
 	return int(info.State.Subjects[r.subject]), nil
+}
+
+// counted is total without a leader: this node's own copy says how many there
+// are behind the first.
+func (r *reading) counted(ctx context.Context) (int, error) {
+	body, err := json.Marshal(server.JSApiMsgGetRequest{Seq: 1, NextFor: r.subject, Batch: 1})
+	if err != nil {
+		return 0, err
+	}
+	m, err := r.bus.reads.RequestWithContext(ctx, fmt.Sprintf(server.JSDirectMsgGetT, r.shard.stream), body)
+	if err != nil {
+		return 0, err
+	}
+	if m.Header.Get("Status") == "404" {
+		return 0, nil
+	}
+	more, err := strconv.Atoi(m.Header.Get(server.JSNumPending))
+	if err != nil {
+		return 0, fmt.Errorf("the message server does not say how many there are: %w", err)
+	}
+	return more + 1, nil
 }
 
 // collect appends up to limit messages to page, without the first skip.

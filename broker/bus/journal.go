@@ -45,7 +45,7 @@ func (b *Bus) Journal(ctx context.Context, name string, o JournalOptions) (*Jour
 	if o.MaxBytes == 0 {
 		o.MaxBytes = -1
 	}
-	stream, err := b.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	stream, err := b.openStream(ctx, b.js, jetstream.StreamConfig{
 		Name:              "J_" + name,
 		Subjects:          []string{"j." + name + ".>"},
 		MaxMsgsPerSubject: int64(o.Entries),
@@ -76,7 +76,7 @@ func (j *Journal) Append(ctx context.Context, key string, val []byte) (uint64, e
 	if err != nil {
 		return 0, err
 	}
-	if err := j.bus.folder.checkSpace(len(val)); err != nil {
+	if err := j.bus.checkSpace(len(val)); err != nil {
 		return 0, classify("journal "+j.name, err)
 	}
 	ack, err := j.bus.js.PublishMsg(ctx, &nats.Msg{Subject: subject, Data: val})

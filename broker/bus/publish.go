@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -187,7 +188,7 @@ func (b *Bus) message(ctx context.Context, p *Packet) (*nats.Msg, *shard, error)
 	if s == nil {
 		return m, nil, nil
 	}
-	if err := b.folder.checkSpace(len(p.Body)); err != nil {
+	if err := b.checkSpace(len(p.Body)); err != nil {
 		return nil, nil, classify("publishing", err)
 	}
 	if p.ID != "" {
@@ -223,7 +224,7 @@ func (s *shard) expected(p protocol.Position) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if epoch != s.epoch { // no message of this stream has that position
+	if epoch != *s.epoch.Load() { // no message of this stream has that position
 		return 1<<63 - 1, nil
 	}
 	return seq, nil
@@ -269,6 +270,9 @@ func (b *Bus) await(ctx context.Context, s *shard, f jetstream.PubAckFuture, p *
 }
 
 func (b *Bus) receipt(s *shard, ack *jetstream.PubAck, err error, p *Packet) (Receipt, error) {
+	if b.cluster != nil && passing(err) {
+		return Receipt{}, errNoAnswer
+	}
 	switch {
 	case err == nil:
 		return Receipt{Position: s.position(ack.Sequence), Duplicate: ack.Duplicate}, nil
@@ -308,28 +312,37 @@ func (b *Bus) conflict(s *shard, p *Packet) (Receipt, error) {
 		if err != nil {
 			return Receipt{}, err
 		}
-		m, err := b.firstFrom(ctx, s, subject, after+1)
+		m, err := b.leaderGet(ctx, s, server.JSApiMsgGetRequest{Seq: after + 1, NextFor: subject})
 		if err != nil {
 			return Receipt{}, fmt.Errorf("publishing: %w: %w", ErrUnavailable, err)
 		}
-		if m != nil && m.Header.Get(jetstream.MsgIDHeader) == dedupID(subject, p.ID) {
+		if m != nil && idOf(m) == dedupID(subject, p.ID) {
 			return Receipt{Position: s.position(m.Sequence), Duplicate: true}, nil
 		}
 	}
 	var actual protocol.Position
-	m, err := s.js.GetLastMsgForSubject(ctx, subject)
-	switch {
-	case err == nil:
-		actual = s.position(m.Sequence)
-	case !errors.Is(err, jetstream.ErrMsgNotFound):
+	m, err := b.leaderGet(ctx, s, server.JSApiMsgGetRequest{LastFor: subject})
+	if err != nil {
 		return Receipt{}, fmt.Errorf("publishing: %w: %w", ErrUnavailable, err)
+	}
+	if m != nil {
+		actual = s.position(m.Sequence)
 	}
 	return Receipt{}, &PositionError{Actual: actual}
 }
 
+// idOf is the id that a stored message came with.
+func idOf(m *server.StoredMsg) string {
+	h, err := nats.DecodeHeadersMsg(m.Header)
+	if err != nil {
+		return ""
+	}
+	return h.Get(jetstream.MsgIDHeader)
+}
+
 // settle waits for the disk where that was asked for.
 func (b *Bus) settle(s *shard) error {
-	if !b.syncAlways {
+	if !b.syncAlways || b.cluster != nil {
 		return nil
 	}
 	return classify("writing to the disk", s.disk.sync())

@@ -94,7 +94,7 @@ func (b *Bus) Queue(ctx context.Context, name string, o QueueOptions) (*Queue, e
 	if err != nil {
 		return nil, classify("opening queue "+name, err)
 	}
-	if !o.Relaxed {
+	if !o.Relaxed && b.cluster == nil {
 		dir := b.folder.streamDir(q.streamName())
 		if err := syncTree(dir); err != nil { // it may be new
 			return nil, classify("opening queue "+name, err)
@@ -123,7 +123,7 @@ func (q *Queue) partition(lane string) string {
 }
 
 func (q *Queue) start(ctx context.Context) (err error) {
-	if q.nc, err = dial(q.bus.server, "queue "+q.name, q.bus.log); err != nil {
+	if q.nc, err = q.bus.dial("queue " + q.name); err != nil {
 		return err
 	}
 	if err = q.open(ctx); err != nil {
@@ -136,7 +136,7 @@ func (q *Queue) open(ctx context.Context) (err error) {
 	if q.js, err = jetstream.New(q.nc, jetstream.WithDefaultTimeout(5*time.Second), jetstream.WithPublishAsyncMaxPending(4096)); err != nil {
 		return err
 	}
-	q.stream, err = q.js.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+	q.stream, err = q.bus.openStream(ctx, q.js, jetstream.StreamConfig{
 		Name:              q.streamName(),
 		Subjects:          []string{"q." + q.name + ".>"},
 		Retention:         jetstream.WorkQueuePolicy,
@@ -151,6 +151,9 @@ func (q *Queue) open(ctx context.Context) (err error) {
 	})
 	if err != nil {
 		return err
+	}
+	if q.bus.cluster != nil {
+		return nil // other nodes may be working
 	}
 	// What an earlier process was given and did not finish is given out at once,
 	// not after jobWait: the folder is ours alone, so nobody works on it now.
@@ -203,7 +206,7 @@ func (q *Queue) message(j Job) (*nats.Msg, error) {
 	if len(j.Body) > MaxBody {
 		return nil, fmt.Errorf("queue %s: the job has %d bytes, %d is the most", q.name, len(j.Body), MaxBody)
 	}
-	if err := q.bus.folder.checkSpace(len(j.Body)); err != nil {
+	if err := q.bus.checkSpace(len(j.Body)); err != nil {
 		return nil, q.wrap("pushing", err)
 	}
 	m := &nats.Msg{Data: j.Body, Header: nats.Header{}}

@@ -1,10 +1,15 @@
 package bus
 
 import (
+	"cmp"
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"net/url"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -22,9 +27,10 @@ const (
 )
 
 // startServer starts the embedded server over a folder that is locked already.
-// It opens no port: the only way in is dial.
-func startServer(ctx context.Context, f *folder, name string, log *slog.Logger) (*server.Server, error) {
-	s, err := server.NewServer(&server.Options{
+// Without a cluster it opens no port: the only way in is dial.
+func (b *Bus) startServer(ctx context.Context, name string) (*server.Server, error) {
+	f := b.folder
+	o := &server.Options{
 		ServerName:             name,
 		DontListen:             true,
 		NoSigs:                 true,
@@ -36,11 +42,17 @@ func startServer(ctx context.Context, f *folder, name string, log *slog.Logger) 
 		JetStreamMaxMemory:     64 << 20,    // no stream of ours is in memory
 		JetStreamMaxStore:      1 << 50,     // the disk is the limit, and is checked by itself
 		SyncInterval:           time.Second, // what a power cut may cost of messages; see syncer for the rest
-	})
+	}
+	if b.cluster != nil {
+		if err := b.clustered(o); err != nil {
+			return nil, err
+		}
+	}
+	s, err := server.NewServer(o)
 	if err != nil {
 		return nil, fmt.Errorf("starting the message server: %w", err)
 	}
-	l := &serverLog{log: log}
+	l := &serverLog{log: b.log, trouble: &b.trouble}
 	s.SetLoggerV2(l, false, false, false)
 	s.Start()
 
@@ -61,12 +73,54 @@ func startServer(ctx context.Context, f *folder, name string, log *slog.Logger) 
 	return s, nil
 }
 
-// dial makes one in-process connection. Each use has a connection of its own,
-// since the server works for a connection in its read loop: a slow read of a
-// bucket must not hold up the feed.
-func dial(s *server.Server, use string, log *slog.Logger) (*nats.Conn, error) {
-	log = log.With("connection", use)
-	nc, err := nats.Connect("", nats.InProcessServer(s), nats.Name("fanfare "+use),
+// clustered makes o the options of a node of a cluster. The listener for
+// clients is on this machine and has a password that nobody is told: without a
+// listener the server neither starts its routes nor hands its leaders on.
+func (b *Bus) clustered(o *server.Options) error {
+	c := b.cluster
+	host, port, err := hostPort(c.Listen)
+	if err != nil {
+		return err
+	}
+	b.password = rand.Text()
+	o.DontListen, o.Host, o.Port = false, "127.0.0.1", server.RANDOM_PORT
+	o.Username, o.Password = clientUser, b.password
+	o.SyncAlways = b.syncAlways // which syncs many messages at once where they are replicated
+	o.LameDuckDuration, o.LameDuckGracePeriod = time.Second, 10*time.Millisecond
+	o.Cluster = server.ClusterOpts{
+		Name: c.Name, Host: host, Port: port, Username: clientUser, Password: c.Secret,
+		PoolSize: 3, NoAdvertise: true, PingInterval: 2 * time.Second, MaxPingsOut: 2,
+	}
+	for _, addr := range append([]string{net.JoinHostPort(cmp.Or(loopbackOf(host), host), strconv.Itoa(port))}, c.Routes...) {
+		// This node's own is among them: the server counts them to know how
+		// many will vote.
+		o.Routes = append(o.Routes, &url.URL{Scheme: "nats-route", User: url.UserPassword(clientUser, c.Secret), Host: addr})
+	}
+	return nil
+}
+
+const clientUser = "fanfare"
+
+func loopbackOf(host string) string {
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		return "127.0.0.1"
+	}
+	return ""
+}
+
+// dial makes one connection. Each use has a connection of its own, since the
+// server works for a connection in its read loop: a slow read of a bucket must
+// not hold up the feed.
+func (b *Bus) dial(use string) (*nats.Conn, error) {
+	log := b.log.With("connection", use)
+	addr, options := "", []nats.Option{nats.InProcessServer(b.server), nats.UserInfo(clientUser, b.password)}
+	switch {
+	case b.server == nil:
+		addr, options = b.cluster.URL, nil // which says who we are
+	case b.password == "":
+		options = options[:1]
+	}
+	nc, err := nats.Connect(addr, append(options, nats.Name("fanfare "+use),
 		nats.MaxReconnects(-1), nats.ReconnectWait(50*time.Millisecond), nats.ReconnectJitter(0, 0),
 		nats.ReconnectBufSize(-1), // what cannot be sent now is an error now
 		nats.NoCallbacksAfterClientClose(),
@@ -80,7 +134,7 @@ func dial(s *server.Server, use string, log *slog.Logger) (*nats.Conn, error) {
 				return
 			}
 			log.Warn("bus: connection", "error", err)
-		}))
+		}))...)
 	if err != nil {
 		return nil, fmt.Errorf("connecting %s to the message server: %w", use, err)
 	}
@@ -91,11 +145,13 @@ func dial(s *server.Server, use string, log *slog.Logger) (*nats.Conn, error) {
 // are our debug lines. Its traces, which hold payloads, are never switched on,
 // and are dropped here all the same.
 type serverLog struct {
-	log   *slog.Logger
-	fatal atomic.Pointer[string] // the first fatal line: why the server did not start
+	log     *slog.Logger
+	fatal   atomic.Pointer[string] // the first fatal line: why the server did not start
+	trouble *trouble
 }
 
 func (l *serverLog) line(level slog.Level, format string, v []any) {
+	l.trouble.look(format, v)
 	if l.log.Enabled(context.Background(), level) {
 		l.log.Log(context.Background(), level, "bus: message server: "+fmt.Sprintf(format, v...))
 	}

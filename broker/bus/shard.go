@@ -54,22 +54,25 @@ func classes() [2]class {
 }
 
 // shard is one stream of messages, shared by many channels of many apps. It is
-// read-only but for last; it lives as long as the bus.
+// read-only but for the last three; it lives as long as the bus.
 type shard struct {
 	class  class
 	name   string // as in subjects: s0, l3
 	stream string // Hs0
-	epoch  string // changes when the stream is made anew, or lost something
 	js     jetstream.Stream
 	disk   *syncer
 
-	last atomic.Uint64 // the newest sequence that the feed has taken up
+	epoch atomic.Pointer[string] // changes when the stream is made anew, or lost something
+	last  atomic.Uint64          // the newest sequence that the feed has taken up
+	moved atomic.Int64           // when it last did, Unix nanoseconds
 }
 
 // position is a sequence of this stream as clients see it.
 func (s *shard) position(seq uint64) protocol.Position {
-	return protocol.NewPosition(s.epoch, seq)
+	return protocol.NewPosition(*s.epoch.Load(), seq)
 }
+
+func (s *shard) setEpoch(epoch string) { s.epoch.Store(&epoch) }
 
 // The subjects of a channel in a shard: i.<shard>. and d.<shard>. before the
 // same three tokens as an ephemeral one's. Publishers write to i.; the stream
@@ -83,7 +86,7 @@ func (b *Bus) openShards(ctx context.Context) error {
 		for n := range shardsPerClass {
 			s := &shard{class: c, name: string(c.letter) + strconv.Itoa(n)}
 			s.stream = "H" + s.name
-			stream, err := b.hist.CreateOrUpdateStream(ctx, jetstream.StreamConfig{
+			stream, err := b.openStream(ctx, b.hist, jetstream.StreamConfig{
 				Name:              s.stream,
 				Subjects:          []string{s.ingest() + ">"},
 				MaxMsgsPerSubject: int64(c.messages),
@@ -102,11 +105,19 @@ func (b *Bus) openShards(ctx context.Context) error {
 				return classify("opening the stream "+s.stream, err)
 			}
 			info := stream.CachedInfo()
-			s.js, s.epoch = stream, epochOf(s.stream, info.Created, b.enliven(ctx, info))
+			s.js = stream
+			if b.life == nil {
+				s.setEpoch(epochOf(s.stream, info.Created, b.enliven(ctx, info)))
+			} else {
+				s.setEpoch(epochOf(s.stream, info.Created, b.life.name()))
+			}
 			s.last.Store(info.State.LastSeq)
 			s.disk = newSyncer(b.folder.streamDir(s.stream))
 			b.shards[ci][n] = s
 		}
+	}
+	if b.life != nil {
+		return b.life.watch()
 	}
 	if err := b.lives.watch(b); err != nil {
 		return folderError(b.folder.dir, err)

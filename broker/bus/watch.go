@@ -32,7 +32,7 @@ func (k *Bucket) Watch(fn func(Entry)) (stop func(), err error) {
 			}
 			return nil, fmt.Errorf("watching bucket %s: %w", k.name, cmp.Or(err, context.DeadlineExceeded))
 		}
-		w = &watch{watcher: kw, cancel: cancel, ended: make(chan struct{})}
+		w = &watch{bus: k.bus, watcher: kw, cancel: cancel, ended: make(chan struct{})}
 		go w.run(ctx, fn, present)
 		return w, nil
 	})
@@ -51,6 +51,7 @@ func (k *Bucket) Watch(fn func(Entry)) (stop func(), err error) {
 // watch is one running Watch. run is its goroutine; the rest may be called
 // concurrently.
 type watch struct {
+	bus     *Bus
 	watcher jetstream.KeyWatcher
 	cancel  context.CancelFunc
 	once    sync.Once
@@ -83,8 +84,10 @@ func (w *watch) dropped() uint64 { return 0 } // a watch is slowed down instead
 func (w *watch) stop() {
 	w.once.Do(func() {
 		w.cancel()
-		// The only errors are that it, or its connection, has ended already.
-		_ = w.watcher.Stop()
+		// It is asked for no more at once; that the server forgets it may take
+		// until there is a leader. The only errors are that it, or its
+		// connection, has ended already.
+		w.bus.ending.Go(func() { _ = w.watcher.Stop() })
 		<-w.ended
 	})
 }

@@ -1,0 +1,181 @@
+package bus
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// Codes of the message server that its client has no name for.
+const (
+	errCodeNoPeers       = 10005 // fewer nodes than replicas
+	errCodeNotAvailable  = 10008 // the store has no leader
+	errCodeNotClustered  = 10074 // replicas are not to be had
+	errCodeStreamOffline = 10118
+	statusUnavailable    = 503
+)
+
+// openStream opens a stream and makes or changes it where need be. In a
+// cluster it tries for as long as there is no leader to do it.
+func (b *Bus) openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	for {
+		want.Replicas = b.replicas
+		var s jetstream.Stream
+		var err error
+		if b.cluster == nil {
+			s, err = js.CreateOrUpdateStream(ctx, want)
+		} else {
+			s, err = openShared(ctx, js, want)
+		}
+		if b.cluster == nil || err == nil || ctx.Err() != nil {
+			return s, err
+		}
+		switch code := apiCode(err); {
+		case b.cluster.URL != "" && b.replicas > 1 && (code == errCodeNotClustered || code == errCodeNoPeers):
+			b.log.Warn("bus: NATS keeps one copy of everything, since it has no three servers with JetStream")
+			b.replicas = 1
+		case !passing(err) && code != errCodeNoPeers:
+			return nil, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(waitingPause):
+		}
+	}
+}
+
+// openShared opens a stream that other nodes may be opening, too. What is as it
+// should be is left alone: each change of a stream goes through its voters.
+func openShared(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
+	s, err := js.Stream(ctx, want.Name)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		return js.CreateStream(ctx, want)
+	}
+	if err != nil {
+		return nil, err
+	}
+	have := s.CachedInfo().Config
+	want.Replicas = max(want.Replicas, have.Replicas) // it may be grown, never shrunk
+	if have.Replicas == want.Replicas && have.MaxAge == want.MaxAge && have.MaxMsgsPerSubject == want.MaxMsgsPerSubject &&
+		have.MaxBytes == want.MaxBytes && have.Duplicates == want.Duplicates && have.AllowDirect == want.AllowDirect &&
+		have.AllowRollup == want.AllowRollup && have.AllowAtomicPublish == want.AllowAtomicPublish {
+		return s, nil
+	}
+	return js.UpdateStream(ctx, want)
+}
+
+func apiCode(err error) jetstream.ErrorCode {
+	if e, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return e.ErrorCode
+	}
+	return 0
+}
+
+// passing reports errors that go by when the store has found a leader.
+func passing(err error) bool {
+	if err == nil {
+		return false
+	}
+	if e, ok := errors.AsType[*jetstream.APIError](err); ok {
+		return e.Code == statusUnavailable || e.ErrorCode == errCodeNotAvailable || e.ErrorCode == errCodeStreamOffline
+	}
+	return errors.Is(err, context.DeadlineExceeded) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, nats.ErrNoResponders) ||
+		errors.Is(err, jetstream.ErrNoStreamResponse) || errors.Is(err, jetstream.ErrJetStreamNotEnabled) ||
+		errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting) || errors.Is(err, nats.ErrDisconnected)
+}
+
+// info asks a stream's leader for its state, and waits for one in a cluster.
+func (b *Bus) info(ctx context.Context, s *shard) (*jetstream.StreamInfo, error) {
+	for {
+		try, cancel := context.WithTimeout(ctx, time.Second)
+		info, err := s.js.Info(try)
+		cancel()
+		if err == nil || b.cluster == nil || !passing(err) || ctx.Err() != nil {
+			return info, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(healPause):
+		}
+	}
+}
+
+// behind asks a stream's leader for the first message at or behind seq, of the
+// subject or "" of any. 0 = there is none. Unlike a direct get it is never late.
+func (b *Bus) behind(ctx context.Context, s *shard, seq uint64, subject string) (uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, tryTime)
+	defer cancel()
+	m, err := b.leaderGet(ctx, s, server.JSApiMsgGetRequest{Seq: max(seq, 1), NextFor: orAny(subject)})
+	if m == nil || err != nil {
+		return 0, err
+	}
+	return m.Sequence, nil
+}
+
+func orAny(subject string) string {
+	if subject == "" {
+		return ">"
+	}
+	return subject
+}
+
+// leaderGet reads one message from the stream's leader; nil = there is none.
+func (b *Bus) leaderGet(ctx context.Context, s *shard, q server.JSApiMsgGetRequest) (*server.StoredMsg, error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	m, err := b.reads.RequestWithContext(ctx, fmt.Sprintf(server.JSApiMsgGetT, s.stream), body)
+	if err != nil {
+		return nil, err
+	}
+	var answer server.JSApiMsgGetResponse
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return nil, err
+	}
+	if answer.Error != nil {
+		if answer.Error.Code == 404 {
+			return nil, nil
+		}
+		return nil, answer.Error
+	}
+	return answer.Message, nil
+}
+
+// current waits until the copy that answers direct gets, which is this node's
+// own, has all that the feed has brought.
+func (b *Bus) current(ctx context.Context, s *shard) error {
+	if b.cluster == nil {
+		return nil
+	}
+	for want := s.last.Load(); want > 0; {
+		_, err := s.js.GetMsg(ctx, want)
+		if err == nil || !errors.Is(err, jetstream.ErrMsgNotFound) {
+			return err
+		}
+		at, err := b.behind(ctx, s, want, "")
+		switch {
+		case err != nil && time.Since(time.Unix(0, s.moved.Load())) > deadAfter:
+			return nil // without a leader: nothing has come for long enough to be here
+		case err != nil:
+			return fmt.Errorf("%w: %w", ErrUnavailable, err)
+		case at == 0:
+			return nil // it has gone, and was the last
+		}
+		want = at
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(healPause):
+		}
+	}
+	return nil
+}

@@ -1,0 +1,52 @@
+package bus
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"time"
+)
+
+// trouble is why nodes refuse each other, as the message server's log says it
+// and nothing else does. It may be used concurrently; the zero value is ready.
+type trouble struct {
+	mu   sync.Mutex
+	what string
+	at   time.Time
+}
+
+// troubleLasts is how long it counts: the server tries again each second.
+const troubleLasts = 5 * time.Second
+
+// look takes note of a line of the log.
+func (t *trouble) look(format string, v []any) {
+	if !strings.Contains(format, "ou") && !strings.Contains(format, "%s") {
+		return // most lines; the rest costs little, as nothing of it is busy
+	}
+	line := fmt.Sprintf(format, v...)
+	what := ""
+	switch {
+	case strings.Contains(line, "Route Error") && strings.Contains(line, "Authorization Violation"),
+		strings.Contains(line, "Router connection closed: Authentication Failure"), strings.Contains(line, "authentication error"):
+		what = "another node has another cluster secret: set the same one on all"
+	case strings.Contains(line, "Cluster Name Conflict"), strings.Contains(line, "cluster name") && strings.Contains(line, "does not match"):
+		what = "another node has another cluster name: set the same one on all"
+	case strings.Contains(line, "Duplicate Server Name"), strings.Contains(line, "duplicate server name"), strings.Contains(line, "has a duplicate name"):
+		what = "another node has this node's name: give each a name of its own"
+	default:
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.what, t.at = what, time.Now()
+}
+
+// recent is what was wrong just now, "" if nothing.
+func (t *trouble) recent() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if time.Since(t.at) > troubleLasts {
+		return ""
+	}
+	return t.what
+}
