@@ -68,7 +68,8 @@ func rules() []rule {
 }
 
 // readHouse parses all Go files of fsys, except those that are data
-// (testdata), built (dist) or not ours (node_modules, hidden folders).
+// (testdata), built (dist), not ours (node_modules, hidden folders) or a house
+// of their own (a module in this one).
 func readHouse(fsys fs.FS) (*house, error) {
 	h := &house{scripts: map[string]int{}, mods: map[string]string{}}
 	fset := token.NewFileSet()
@@ -80,6 +81,9 @@ func readHouse(fsys fs.FS) (*house, error) {
 		if d.IsDir() {
 			hidden := p != "." && (name[0] == '.' || name[0] == '_')
 			if hidden || slices.Contains([]string{"testdata", "dist", "node_modules", "vendor", "screenshots"}, name) || strings.HasSuffix(name, "-data") {
+				return fs.SkipDir
+			}
+			if _, err := fs.Stat(fsys, path.Join(p, "go.mod")); err == nil && p != "." {
 				return fs.SkipDir
 			}
 			return nil

@@ -134,6 +134,8 @@ func TestHouseRulesLetGoodHousesBe(t *testing.T) {
 		"sdk/protocol/p.go":    {Data: []byte("// Package protocol is words.\npackage protocol\n\nimport \"errors\"\n\n// ErrGone says so.\nvar ErrGone = errors.New(\"gone\")\n\n// Name is a name.\ntype Name string\n")},
 		"broker/bus/bus.go":    {Data: []byte("// Package bus carries.\npackage bus\n\nimport (\n\t\"regexp\"\n\n\t\"github.com/nats-io/nats.go\"\n\t\"github.com/fanfarehq/fanfare/sdk/protocol\"\n)\n\nvar word = regexp.MustCompile(\"a\")\n\nvar _ interface{ A() } = (*Bus)(nil)\n\n// Bus is a bus.\ntype Bus struct{ c *nats.Conn; n protocol.Name }\n\n// A does.\nfunc (*Bus) A() {}\n")},
 		"broker/hub/h_test.go": {Data: []byte("package hub_test\n\nimport (\n\t\"testing\"\n\t\"testing/synctest\"\n\t\"time\"\n\n\t\"github.com/coder/websocket\"\n)\n\nfunc TestA(t *testing.T) { _ = websocket.Accept; synctest.Test(t, func(t *testing.T) { time.Sleep(1) }) }\n")},
+		"bench/go.mod":         {Data: []byte("module m/bench\n\nreplace m => ../\n")},
+		"bench/main.go":        {Data: []byte("package main\n\nimport _ \"example.org/peer\"\n")},
 		"cmd/fanfare/main.go":  {Data: []byte("// Command fanfare is the binary.\npackage main\n\nimport \"os\"\n\nfunc main() { os.Exit(1) }\n")},
 	}
 	h, err := readHouse(good)

@@ -44,8 +44,9 @@ type subscriber struct {
 	channel  uint32
 	seq      uint32 // of the last message
 	state    state
-	chunked  bool
-	text     []byte // of a frame or event whose end is still to come; mostly nil
+	events   bool   // the wire is server-sent events, else WebSocket
+	chunked  bool   // events come in chunks
+	text     []byte // of a message or event whose end is still to come; mostly nil
 	joinedAt time.Duration
 }
 
@@ -162,17 +163,61 @@ func (s *subscriber) begin(b []byte) (int, error) {
 	if status == 101 && !bytes.Contains(b[:n], []byte(acceptKey)) {
 		return 0, errAnswer
 	}
-	s.state = subscribing
+	s.state, s.events, s.chunked = subscribing, status == 200, length == chunked
 	a := s.audience
-	if text := a.wire.greeting(a.channelName(s.channel)); text != nil {
+	text, now := a.wire.greeting(a.channelName(s.channel))
+	if text != nil {
 		s.send(text)
 	}
-	s.chunked = length == chunked
+	if now {
+		s.join()
+	}
 	return n, nil
 }
 
-// next reads one frame.
+// next reads one frame, or one chunk of events.
 func (s *subscriber) next(b []byte) (int, error) {
+	if !s.events {
+		return s.nextFrame(b)
+	}
+	if !s.chunked {
+		return len(b), s.readEvents(b)
+	}
+	data, n, err := readChunk(b)
+	if err != nil || n == 0 {
+		return 0, err
+	}
+	if len(data) == 0 {
+		return 0, errEnded
+	}
+	return n, s.readEvents(data)
+}
+
+// readEvents reads the whole events in what came, and keeps the rest.
+func (s *subscriber) readEvents(b []byte) error {
+	if len(s.text) > 0 {
+		s.text = append(s.text, b...)
+		b = s.text
+	}
+	end := bytes.LastIndex(b, []byte("\n\n"))
+	if end < 0 {
+		if len(b) > readSize {
+			return errBig
+		}
+		s.text = append(s.text[:0], b...)
+		return nil
+	}
+	err := s.read(b[:end+2])
+	if rest := b[end+2:]; len(rest) > 0 {
+		s.text = append(s.text[:0], rest...)
+	} else {
+		s.text = nil
+	}
+	return err
+}
+
+// nextFrame reads one frame.
+func (s *subscriber) nextFrame(b []byte) (int, error) {
 	f, n, err := readFrame(b)
 	if err != nil || n == 0 {
 		return 0, err
@@ -188,7 +233,10 @@ func (s *subscriber) next(b []byte) (int, error) {
 	case opContinuation, opText, opBinary:
 		text := f.payload
 		if !f.fin || f.op == opContinuation {
-			if s.text = append(s.text, text...); !f.fin {
+			if s.text = append(s.text, text...); len(s.text) > readSize {
+				return 0, errBig
+			}
+			if !f.fin {
 				return n, nil
 			}
 			text, s.text = s.text, nil
@@ -261,6 +309,25 @@ func (a *audience) missing(last func(channel uint32) uint32) (n uint64) {
 		}
 	}
 	return n
+}
+
+// measure begins anew, with what is due from one time until another.
+func (a *audience) measure(from, to time.Duration) {
+	a.from, a.to = from, to
+	a.faults, a.delivered = faults{}, 0
+	a.latency.reset()
+}
+
+// lateness is for how long nothing may come before what is missing is lost.
+const lateness = 3 * time.Second
+
+// wait waits until all says so, or nothing comes any more.
+func (a *audience) wait(ctx context.Context, all func() bool) error {
+	a.heard = a.loop.now()
+	_, err := a.loop.run(ctx, time.Minute, nil, func() bool {
+		return all() || a.loop.now()-a.heard > lateness
+	})
+	return err
 }
 
 // leave closes all connections.

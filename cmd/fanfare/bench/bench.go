@@ -8,8 +8,10 @@ import (
 
 // Cmd are the benchmarks on the command line, as kong reads it.
 type Cmd struct {
-	Fanout fanoutCmd `cmd:"" help:"One channel, many subscribers: latency, and the server's CPU per delivered message."`
-	Idle   idleCmd   `cmd:"" help:"Many connections that only listen: the server's memory and CPU for each."`
+	Fanout   fanoutCmd   `cmd:"" help:"One channel, many subscribers: latency, and the server's CPU per delivered message."`
+	Channels channelsCmd `cmd:"" help:"Many channels with one subscriber each: the server's CPU per publish and delivery."`
+	Publish  publishCmd  `cmd:"" help:"Publish as fast as it is acknowledged, one by one and in batches."`
+	Idle     idleCmd     `cmd:"" help:"Many connections that only listen: the server's memory and CPU for each."`
 }
 
 // Console is what a benchmark talks to. It is handed to it by the program

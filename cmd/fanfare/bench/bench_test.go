@@ -51,6 +51,28 @@ func TestIdle(t *testing.T) {
 	figures(t, r, "rss_bytes", "rss_before_bytes")
 }
 
+func TestChannels(t *testing.T) {
+	s := brokertest.Start(t)
+	for _, batch := range []string{"1", "7"} {
+		r := measure(t, s, "channels", "--channels", "30", "--publishers", "4", "--batch", batch, "--duration", "200ms", "--warm", "50ms")
+		figures(t, r, "published", "published_per_second", "answer_p50_us", "answer_p99_us")
+		latencies(t, r.Runs[0].Latency, r.Runs[0].Figures["published"])
+	}
+}
+
+func TestPublish(t *testing.T) {
+	s := brokertest.Start(t)
+	r := measure(t, s, "publish", "--connections", "4", "--writers", "2", "--batch", "10", "--channels", "20", "--duration", "200ms", "--warm", "50ms")
+	figures(t, r, "batch", "published_per_second")
+	if len(r.Runs) != 2 || r.Runs[0].Name != "4 × 1" || r.Runs[1].Name != "2 × 10" {
+		t.Errorf("the runs are %v", r.Runs)
+	}
+	latencies(t, r.Runs[0].Latency, 0)
+	if r = measure(t, s, "publish", "--batch", "1", "--connections", "2", "--duration", "50ms", "--warm", "10ms", "--ephemeral"); len(r.Runs) != 1 {
+		t.Errorf("the runs are %v", r.Runs)
+	}
+}
+
 func TestTextReport(t *testing.T) {
 	s := brokertest.Start(t)
 	sh := &shell{}

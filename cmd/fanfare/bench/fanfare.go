@@ -15,8 +15,8 @@ func (w *fanfareWire) request(string) []byte {
 	return w.handshake("/v1/ws", protocol.Subprotocol)
 }
 
-func (w *fanfareWire) greeting(channel string) []byte {
-	return fmt.Appendf(nil, `{"type":"hello","key":%q,"client":"fanfare-bench"}`+"\n"+`{"type":"subscribe","ref":1,"channel":%q}`, w.key, channel)
+func (w *fanfareWire) greeting(channel string) ([]byte, bool) {
+	return fmt.Appendf(nil, `{"type":"hello","key":%q,"client":"fanfare-bench"}`+"\n"+`{"type":"subscribe","ref":1,"channel":%q}`, w.key, channel), false
 }
 
 func (w *fanfareWire) answer(text []byte) (a answer) {
@@ -41,7 +41,7 @@ func (w *fanfareWire) answer(text []byte) (a answer) {
 	return a
 }
 
-func (w *fanfareWire) publish(messages []message) []byte {
+func (w *fanfareWire) publish(messages []message) ([]byte, int) {
 	var body []byte
 	if len(messages) != 1 {
 		body = append(body, `{"messages":[`...)
@@ -59,5 +59,5 @@ func (w *fanfareWire) publish(messages []message) []byte {
 	if len(messages) != 1 {
 		body = append(body, `]}`...)
 	}
-	return w.post("/v1/messages", "Authorization: Bearer "+w.key+"\r\nContent-Type: application/json\r\n", body)
+	return w.post("/v1/messages", "Authorization: Bearer "+w.key+"\r\nContent-Type: application/json\r\n", body), 1
 }

@@ -44,31 +44,15 @@ func (c *fanoutCmd) Run(ctx context.Context, con *Console) error {
 	if err := c.check(); err != nil {
 		return err
 	}
-	closed, err := c.open(ctx, con, c.Subscribers+1)
-	if err != nil {
-		return err
-	}
-	defer closed()
-	l, err := newLoop()
-	if err != nil {
-		return err
-	}
-	defer l.close()
-	report := &Report{Bench: "fanout", Wire: c.Wire, URL: c.URL, Started: time.Now(), Load: Figures{
+	report := &Report{Bench: "fanout", Load: Figures{
 		{Name: "subscribers", Value: float64(c.Subscribers)}, {Name: "rate", Value: c.Rate}, {Name: "size_bytes", Value: float64(c.Size)}, {Name: "seconds", Value: c.Duration.Seconds()},
 	}}
 	report.title = fmt.Sprintf("fan-out: %s subscribers × %s messages/s × %d bytes, %v", number(float64(c.Subscribers)), number(c.Rate), c.Size, c.Duration)
-	p := newProgress(con)
-	if err := c.measure(ctx, con, l, p, report); err != nil {
-		p.clear()
-		return err
-	}
-	p.clear()
-	return report.write(con, c.JSON)
+	return c.target.run(ctx, con, report, c.Subscribers+1, c.measure)
 }
 
-func (c *fanoutCmd) measure(ctx context.Context, con *Console, l *loop, p *progress, report *Report) error {
-	r, err := openRoom(ctx, con, &c.target, l, p, c.Subscribers, c.Size)
+func (c *fanoutCmd) measure(ctx context.Context, l *loop, p *progress, report *Report) error {
+	r, err := openRoom(ctx, &c.target, l, p, c.Subscribers, c.Size)
 	if err != nil {
 		return err
 	}
@@ -94,7 +78,7 @@ func (c *fanoutCmd) measure(ctx context.Context, con *Console, l *loop, p *progr
 		if more = ladder.next(len(s.failed) == 0); more && len(s.failed) > 0 {
 			// Whom the server dropped must be back for the next rate.
 			r.audience.leave()
-			if r, err = openRoom(ctx, con, &c.target, l, p, c.Subscribers, c.Size); err != nil {
+			if r, err = openRoom(ctx, &c.target, l, p, c.Subscribers, c.Size); err != nil {
 				return err
 			}
 		}

@@ -49,6 +49,22 @@ func (h *histogram) record(d time.Duration) {
 	h.max = max(h.max, d)
 }
 
+// merge adds what other counted.
+func (h *histogram) merge(other *histogram) {
+	if other.n == 0 {
+		return
+	}
+	if h.counts == nil {
+		h.counts = make([]uint32, len(other.counts))
+	}
+	for i, c := range other.counts {
+		h.counts[i] += c
+	}
+	h.n += other.n
+	h.sum += other.sum
+	h.max = max(h.max, other.max)
+}
+
 func (h *histogram) reset() {
 	clear(h.counts)
 	h.n, h.sum, h.max = 0, 0, 0

@@ -33,33 +33,17 @@ func (c *idleCmd) Run(ctx context.Context, con *Console) error {
 	if err != nil {
 		return err
 	}
-	closed, err := c.open(ctx, con, c.Connections)
-	if err != nil {
-		return err
-	}
-	defer closed()
-	if len(c.PID) == 0 {
-		return &Failure{Message: "idle is about the server's memory, and the server's process was not found", Remedy: "Name it with --pid, as a user who may look at it."}
-	}
-	l, err := newLoop()
-	if err != nil {
-		return err
-	}
-	defer l.close()
-	report := &Report{Bench: "idle", Wire: c.Wire, URL: c.URL, Started: time.Now(), Load: Figures{
+	report := &Report{Bench: "idle", Load: Figures{
 		{Name: "connections", Value: float64(c.Connections)}, {Name: "seconds", Value: c.Duration.Seconds()},
 	}}
 	report.title = fmt.Sprintf("idle: %s connections, subscribed and silent, %v", number(float64(c.Connections)), c.Duration)
-	p := newProgress(con)
-	err = c.measure(ctx, l, p, report)
-	p.clear()
-	if err != nil {
-		return err
-	}
-	return report.write(con, c.JSON)
+	return c.target.run(ctx, con, report, c.Connections, c.measure)
 }
 
 func (c *idleCmd) measure(ctx context.Context, l *loop, p *progress, report *Report) error {
+	if len(c.PID) == 0 {
+		return &Failure{Message: "idle is about the server's memory, and the server's process was not found", Remedy: "Name it with --pid, as a user who may look at it."}
+	}
 	a := newAudience(l, &c.target)
 	n := float64(c.Connections)
 	before, err := readUsage(c.PID)

@@ -23,10 +23,9 @@ type publisher struct {
 
 	from, to time.Duration // requests due then are measured
 	latency  histogram     // from due to answered
-	answers  uint64        // of those
 
-	// answered, if any, is called for each answer.
-	answered func(now time.Duration)
+	// idle, if any, is called when every request is answered.
+	idle func()
 }
 
 // connectPublishers opens n connections.
@@ -74,13 +73,16 @@ func (p *publisher) gone(err error) {
 	}
 }
 
-// send sends one request that was due at a time.
-func (p *publisher) send(request []byte, due time.Duration) {
+// send publishes messages that were due at a time.
+func (p *publisher) send(w wire, messages []message, due time.Duration) {
 	if p.conn == nil {
 		return
 	}
-	p.due = append(p.due, due)
-	p.conn.write(request)
+	requests, answers := w.publish(messages)
+	for range answers {
+		p.due = append(p.due, due)
+	}
+	p.conn.write(requests)
 }
 
 // waiting is the number of requests without an answer.
@@ -105,14 +107,12 @@ func (p *publisher) received(b []byte) (int, error) {
 			p.due, p.head = p.due[:0], 0
 		}
 		if due >= p.from && due < p.to {
-			p.answers++
 			p.latency.record(now - due)
 		}
-		if p.answered != nil {
-			p.answered(now)
-		}
-		if p.conn == nil {
-			return done, nil
+		if p.idle != nil && p.waiting() == 0 {
+			if p.idle(); p.conn == nil {
+				return done, nil
+			}
 		}
 	}
 	return done, nil
@@ -133,4 +133,19 @@ func refused(status int, body []byte) error {
 		}
 	}
 	return fmt.Errorf("the server answered %d: %.100s", status, body)
+}
+
+// blame says what went wrong with publishers.
+func blame(list ...*publisher) (why []string) {
+	waiting := 0
+	for _, p := range list {
+		if p.failed != nil {
+			return []string{fmt.Sprintf("a publisher failed: %v", p.failed)}
+		}
+		waiting += p.waiting()
+	}
+	if waiting > 0 {
+		why = append(why, fmt.Sprintf("%d publishes were never answered", waiting))
+	}
+	return why
 }

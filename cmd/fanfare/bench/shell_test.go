@@ -24,7 +24,6 @@ type shell struct {
 	out, err bytes.Buffer
 	stderr   io.Writer // instead of err
 	terminal bool
-	token    string // the account token, as settings would find it
 	resolved map[string]string
 }
 

@@ -2,7 +2,6 @@ package bench
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
@@ -16,10 +15,11 @@ import (
 // target is embedded in each benchmark: which server, and how to speak to it.
 type target struct {
 	URL          string `name:"url" setting:"url" default:"http://127.0.0.1:8080" placeholder:"URL" help:"The server's address."`
-	Wire         string `enum:"fanfare" default:"fanfare" placeholder:"WIRE" help:"What is spoken: ${enum}."`
+	Wire         string `enum:"fanfare,sse,pusher,plain,nchan,nchan-sse,centrifuge" default:"fanfare" placeholder:"WIRE" help:"What is spoken: ${enum}."`
 	Key          string `setting:"secret_key" placeholder:"KEY" help:"The secret key of the app to use. Default: an app without limits is made for the run, where there is an account token."`
 	AccountToken string `setting:"account_token" placeholder:"ffa_…" help:"The account's token."`
 	Ephemeral    bool   `help:"Use channels that keep nothing. Default: durable ones."`
+	Pusher       string `placeholder:"APP:KEY:SECRET" help:"For --wire pusher: the app's credentials."`
 	PID          []int  `name:"pid" placeholder:"PID" help:"The server's process, with its children, for CPU and memory. Default: the one that listens at the address, where it can be found."`
 	From         string `placeholder:"ADDRESSES" help:"Source addresses, as 127.0.0.1-8 (each has some 28,000 ports). Default: as many of 127.0.0.1-250 as are needed."`
 	AllowRemote  bool   `help:"Load a server on another machine. Ask who runs it first."`
@@ -31,6 +31,29 @@ type target struct {
 	key        string
 	prefix     string // of channel names
 	wire       wire
+}
+
+// run opens the target for n connections, measures, puts all back, and writes
+// the report.
+func (t *target) run(ctx context.Context, con *Console, report *Report, n int, measure func(context.Context, *loop, *progress, *Report) error) error {
+	closed, err := t.open(ctx, con, n)
+	if err != nil {
+		return err
+	}
+	defer closed()
+	l, err := newLoop()
+	if err != nil {
+		return err
+	}
+	defer l.close()
+	report.Wire, report.URL, report.Started = t.Wire, t.URL, time.Now()
+	p := newProgress(con)
+	err = measure(ctx, l, p, report)
+	p.clear()
+	if err != nil {
+		return err
+	}
+	return report.write(con, t.JSON)
 }
 
 // portsEach is how many connections to one server a source address is used
@@ -72,7 +95,7 @@ func (t *target) open(ctx context.Context, con *Console, n int) (closed func(), 
 }
 
 // ours reports a wire of our own server, which has apps.
-func (t *target) ours() bool { return t.Wire == "fanfare" || t.Wire == "sse" || t.Wire == "pusher" }
+func (t *target) ours() bool { return t.Wire == "fanfare" || t.Wire == "sse" }
 
 // resolve finds the server's address and sees that it is this machine's.
 func (t *target) resolve(ctx context.Context, con *Console) error {
@@ -224,6 +247,3 @@ func first(errs ...error) error {
 	}
 	return nil
 }
-
-// interrupted reports an end that the person wanted.
-func interrupted(err error) bool { return errors.Is(err, context.Canceled) }

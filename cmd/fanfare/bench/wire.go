@@ -12,15 +12,16 @@ type wire interface {
 	// WebSocket handshake, or that of a stream of server-sent events.
 	request(channel string) []byte
 
-	// greeting is the text that a client sends first; nil where the request
-	// alone subscribes.
-	greeting(channel string) []byte
+	// greeting is the text that a client sends first; nil for none. live says
+	// that the request alone subscribes, so that no answer is waited for.
+	greeting(channel string) (text []byte, live bool)
 
 	// answer looks at a text from the server for what is no message.
 	answer(text []byte) answer
 
-	// publish is the HTTP request that publishes messages at once.
-	publish(messages []message) []byte
+	// publish is the HTTP request that publishes messages at once; where the
+	// wire needs several, it says how many answers they will have.
+	publish(messages []message) (requests []byte, answers int)
 }
 
 var errWords = errors.New("the server speaks another protocol than --wire says")
@@ -42,6 +43,16 @@ func newWire(t *target) (wire, error) {
 	switch t.Wire {
 	case "fanfare":
 		return &fanfareWire{t}, nil
+	case "sse":
+		return &sseWire{fanfareWire{t}}, nil
+	case "plain", "nchan":
+		return &plainWire{t}, nil
+	case "nchan-sse":
+		return &nchanSSEWire{plainWire{t}}, nil
+	case "centrifuge":
+		return &centrifugeWire{t}, nil
+	case "pusher":
+		return newPusherWire(t)
 	}
 	return nil, fmt.Errorf("wire %q: %w", t.Wire, errWords)
 }
