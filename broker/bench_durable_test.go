@@ -107,7 +107,7 @@ func BenchmarkResume(b *testing.B) {
 // lift takes the app's publish limit out of the way and lets a namespace keep much.
 func lift(b *testing.B, s *brokertest.Server) {
 	b.Helper()
-	r, err := http.NewRequestWithContext(b.Context(), http.MethodPatch, s.URL+"/v1/apps/"+s.App, strings.NewReader(`{"limits":{"publish_per_second":1000000},"rules":[{"namespace":"much","history":{"messages":10000,"age":3600}}]}`))
+	r, err := http.NewRequestWithContext(b.Context(), http.MethodPatch, s.URL+"/v1/apps/"+s.App, strings.NewReader(`{"limits":{"publish_per_second":1000000},"rules":[{"namespace":"much","history":{"messages":10000,"age":3600}},{"namespace":"none","ephemeral":true}]}`))
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package broker_test
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"runtime/pprof"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -41,6 +44,7 @@ func TestMain(m *testing.M) {
 //
 //	fill N   leave N bytes of the small disk free
 //	free     take what fill wrote away again
+//	cpu FILE begin a profile of the CPU; without FILE, end it
 func beNode(dir string) int {
 	fail := func(err error) int {
 		fmt.Fprintln(os.Stderr, err)
@@ -67,11 +71,15 @@ func beNode(dir string) int {
 		defer stop()
 		orders := bufio.NewScanner(os.Stdin)
 		for orders.Scan() {
-			var n int64
-			if _, err := fmt.Sscanf(orders.Text(), "fill %d", &n); err == nil {
-				fmt.Println(fill(disk, n))
-			} else {
+			what, arg, _ := strings.Cut(orders.Text(), " ")
+			switch what {
+			case "fill":
+				n, err := strconv.ParseInt(arg, 10, 64)
+				fmt.Println(cmp.Or(err, fill(disk, n)))
+			case "free":
 				fmt.Println(os.Remove(ballast(disk)))
+			case "cpu":
+				fmt.Println(profile(arg))
 			}
 		}
 	}()
@@ -79,6 +87,19 @@ func beNode(dir string) int {
 		return fail(err)
 	}
 	return 0
+}
+
+// profile begins a profile of the CPU in file, or ends it where file is "".
+func profile(file string) error {
+	if file == "" {
+		pprof.StopCPUProfile()
+		return nil
+	}
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	return pprof.StartCPUProfile(f) // f is closed by the process's end
 }
 
 // process is a node in a process of its own.
@@ -92,7 +113,7 @@ type process struct {
 
 // startProcess starts a node on the folder dir. Each change may alter the
 // command first.
-func startProcess(t *testing.T, dir string, change ...func(*exec.Cmd)) *process {
+func startProcess(t testing.TB, dir string, change ...func(*exec.Cmd)) *process {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -139,14 +160,18 @@ func (p *process) kill() {
 // stop ends the process as it should end.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
-	_ = p.orders.Close()
-	if err := p.cmd.Wait(); err != nil {
+	if err := p.quit(); err != nil {
 		t.Fatalf("stop the node: %v %s", err, p.log)
 	}
 }
 
+func (p *process) quit() error {
+	_ = p.orders.Close()
+	return p.cmd.Wait()
+}
+
 // order has the process do something to its disk.
-func (p *process) order(t *testing.T, format string, args ...any) {
+func (p *process) order(t testing.TB, format string, args ...any) {
 	t.Helper()
 	fmt.Fprintf(p.orders, format+"\n", args...)
 	if line, err := p.answers.ReadString('\n'); err != nil || line != "<nil>\n" {

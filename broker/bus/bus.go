@@ -52,7 +52,7 @@ type Bus struct {
 	kv      *nats.Conn          // buckets
 	control *nats.Conn          // the other nodes; nil without a cluster
 	js      jetstream.JetStream // over kv
-	out     jetstream.JetStream // over pubs
+	acks    *acks               // over pubs
 	hist    jetstream.JetStream // over reads
 	shards  [2][shardsPerClass]*shard
 	applies chan struct{} // a token for each atomic batch under way
@@ -163,10 +163,13 @@ func (b *Bus) start(ctx context.Context) (err error) {
 	for _, c := range []struct {
 		js *jetstream.JetStream
 		nc *nats.Conn
-	}{{&b.js, b.kv}, {&b.out, b.pubs}, {&b.hist, b.reads}} {
-		if *c.js, err = jetstream.New(c.nc, jetstream.WithDefaultTimeout(5*time.Second), jetstream.WithPublishAsyncMaxPending(1<<16)); err != nil {
+	}{{&b.js, b.kv}, {&b.hist, b.reads}} {
+		if *c.js, err = jetstream.New(c.nc, jetstream.WithDefaultTimeout(5*time.Second)); err != nil {
 			return fmt.Errorf("connecting %s to the message server: %w", c.nc.Opts.Name, err)
 		}
+	}
+	if b.acks, err = newAcks(b.pubs); err != nil {
+		return fmt.Errorf("connecting %s to the message server: %w", b.pubs.Opts.Name, err)
 	}
 	return nil
 }

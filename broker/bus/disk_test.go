@@ -26,7 +26,7 @@ func TestDiskFullAtStart(t *testing.T) {
 
 func TestDiskFullWhileRunning(t *testing.T) {
 	var free atomic.Uint64
-	free.Store(1 << 40)
+	free.Store(bus.DiskReserve + 1<<28)
 	dir := t.TempDir()
 	o := bus.Options{Dir: dir}
 	b, err := bus.OpenWithFree(t.Context(), o, func(string) (uint64, error) { return free.Load(), nil })
@@ -48,7 +48,7 @@ func TestDiskFullWhileRunning(t *testing.T) {
 	}
 	has(t, k, "a", "1")
 	publish(t, b, packet("app0000001", "c", "1")) // needs no disk
-	free.Store(1 << 40)
+	free.Store(bus.DiskReserve + 1<<28)
 	create(t, k, "b", "1", 0) // and nothing had to be restarted
 	if err := b.Close(); err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/fanfarehq/fanfare/sdk/protocol"
@@ -76,4 +77,10 @@ func CutRoutes(t testing.TB, b *Bus) {
 			t.Logf("cut route %d: %v", r.Rid, err)
 		}
 	}
+}
+
+// ReadAck reads what a stream says to a publish.
+func ReadAck(m *nats.Msg) (seq uint64, duplicate bool, err error) {
+	a := readAck(m)
+	return a.seq, a.duplicate, a.err
 }

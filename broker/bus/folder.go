@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"github.com/gofrs/flock"
 )
@@ -35,6 +37,8 @@ type folder struct {
 	mode string
 	lock *flock.Flock
 	free func(dir string) (uint64, error) // freeSpace
+
+	roomy atomic.Pointer[time.Time] // when there was plenty of space
 }
 
 // openFolder makes dir (0700) where it is missing, locks it and checks that it

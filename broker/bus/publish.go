@@ -86,16 +86,17 @@ const (
 // message server. errors.Is finds ErrDiskFull and ErrUnavailable in an error,
 // errors.As a *PositionError.
 func (b *Bus) Publish(ctx context.Context, p Packet) (Receipt, error) {
-	m, s, err := b.message(ctx, &p)
+	s, err := b.sending(ctx, &p)
 	if err != nil {
 		return Receipt{}, err
 	}
-	if s == nil {
-		return Receipt{}, classify("publishing", b.pubs.PublishMsg(m))
+	defer s.end()
+	if err := s.send(); err != nil {
+		return Receipt{}, err
 	}
-	r, err := b.store(ctx, s, m, &p)
-	if err == nil {
-		err = b.settle(s)
+	r, err := s.await(ctx)
+	if err == nil && s.shard != nil {
+		err = b.settle(s.shard)
 	}
 	return r, err
 }
@@ -103,52 +104,40 @@ func (b *Bus) Publish(ctx context.Context, p Packet) (Receipt, error) {
 // PublishAll publishes ps in order and returns when all are stored. The error
 // is a *BatchError.
 func (b *Bus) PublishAll(ctx context.Context, ps []Packet) ([]Receipt, error) {
-	if len(ps) == 1 { // the common case has no need of futures
+	if len(ps) == 1 {
 		r, err := b.Publish(ctx, ps[0])
 		if err != nil {
 			return nil, &BatchError{0, err}
 		}
 		return []Receipt{r}, nil
 	}
-	type sent struct {
-		shard *shard
-		msg   *nats.Msg
-		ack   jetstream.PubAckFuture
-	}
-	all := make([]sent, len(ps))
+	all := make([]sending, len(ps))
 	out := make([]Receipt, len(ps))
 	for i := range ps { // nothing goes out before all can
-		m, s, err := b.message(ctx, &ps[i])
-		if err != nil {
+		var err error
+		if all[i], err = b.sending(ctx, &ps[i]); err != nil {
 			return nil, &BatchError{i, err}
 		}
-		all[i] = sent{shard: s, msg: m}
 	}
-	for i, m := range all {
-		var err error
-		if m.shard == nil {
-			err = b.pubs.PublishMsg(m.msg)
-		} else {
-			all[i].ack, err = b.out.PublishMsgAsync(m.msg)
+	defer func() {
+		for i := range all {
+			all[i].end()
 		}
-		if err != nil {
-			return nil, &BatchError{i, classify("publishing", err)}
+	}()
+	for i := range all {
+		if err := all[i].send(); err != nil {
+			return nil, &BatchError{i, err}
 		}
 	}
 	touched := map[*shard]bool{}
-	for i, m := range all {
-		if m.shard == nil {
-			continue
-		}
-		touched[m.shard] = true
-		r, err := b.await(ctx, m.shard, m.ack, &ps[i])
-		if errors.Is(err, errNoAnswer) {
-			r, err = b.store(ctx, m.shard, m.msg, &ps[i])
-		}
-		if err != nil {
+	for i := range all {
+		var err error
+		if out[i], err = all[i].await(ctx); err != nil {
 			return nil, &BatchError{i, err}
 		}
-		out[i] = r
+		if all[i].shard != nil {
+			touched[all[i].shard] = true
+		}
 	}
 	for s := range touched {
 		if err := b.settle(s); err != nil {
@@ -156,6 +145,74 @@ func (b *Bus) PublishAll(ctx context.Context, ps []Packet) ([]Receipt, error) {
 		}
 	}
 	return out, nil
+}
+
+// sending is one packet on its way out. It belongs to the publisher's
+// goroutine: sending, send, await, end.
+type sending struct {
+	bus    *Bus
+	packet *Packet
+	msg    *nats.Msg
+	shard  *shard  // nil: nothing is kept, and nobody answers
+	waiter *waiter // of a durable packet that was sent
+}
+
+func (b *Bus) sending(ctx context.Context, p *Packet) (sending, error) {
+	m, s, err := b.message(ctx, p)
+	return sending{bus: b, packet: p, msg: m, shard: s}, err
+}
+
+func (s *sending) send() error {
+	if s.shard != nil && s.waiter == nil {
+		s.waiter, s.msg.Reply = s.bus.acks.wait()
+	}
+	err := s.bus.pubs.PublishMsg(s.msg)
+	if s.shard != nil && s.bus.cluster != nil && passing(err) {
+		return nil // as if nobody answered
+	}
+	return classify("publishing", err)
+}
+
+// end may be called at any time, and must be once it was sent.
+func (s *sending) end() {
+	if s.waiter != nil {
+		s.bus.acks.end(s.waiter)
+	}
+}
+
+// await returns when the stream has the message, and sends it again as often
+// as nobody answers.
+func (s *sending) await(ctx context.Context) (Receipt, error) {
+	if s.shard == nil {
+		return Receipt{}, nil
+	}
+	w, began := s.waiter, time.Now()
+	for {
+		a := ack{err: errNoAnswer}
+		w.late.Reset(tryTime)
+		select {
+		case a = <-w.answer:
+		case <-w.late.C:
+		case <-ctx.Done():
+			return Receipt{}, ctx.Err()
+		}
+		r, err := s.bus.receipt(s.shard, a, s.packet)
+		if !errors.Is(err, errNoAnswer) {
+			return r, err
+		}
+		if time.Since(began) > publishTime {
+			return Receipt{}, fmt.Errorf("publishing: %w: %w", ErrUnavailable, err)
+		}
+		w.late.Reset(tryPause)
+		select {
+		case <-w.late.C:
+		case <-ctx.Done():
+			return Receipt{}, ctx.Err()
+		}
+		if err := s.send(); err != nil {
+			return Receipt{}, err
+		}
+	}
 }
 
 // message is p as it travels, and the shard that stores it.
@@ -233,58 +290,22 @@ func (s *shard) expected(p protocol.Position) (uint64, error) {
 // errNoAnswer: nobody said whether the message was stored.
 var errNoAnswer = errors.New("the stream did not answer")
 
-// store publishes m until the stream has answered.
-func (b *Bus) store(ctx context.Context, s *shard, m *nats.Msg, p *Packet) (Receipt, error) {
-	ctx, cancel := context.WithTimeout(ctx, publishTime)
-	defer cancel()
-	for {
-		try, end := context.WithTimeout(ctx, tryTime)
-		ack, err := b.out.PublishMsg(try, m, jetstream.WithRetryAttempts(0))
-		end()
-		r, err := b.receipt(s, ack, err, p)
-		if !errors.Is(err, errNoAnswer) {
-			return r, err
-		}
-		select {
-		case <-time.After(tryPause):
-		case <-ctx.Done():
-			return Receipt{}, fmt.Errorf("publishing: %w: %w", ErrUnavailable, err)
-		}
-	}
-}
-
-// await is the answer to one message of a batch.
-func (b *Bus) await(ctx context.Context, s *shard, f jetstream.PubAckFuture, p *Packet) (Receipt, error) {
-	late := time.NewTimer(tryTime)
-	defer late.Stop()
-	select {
-	case ack := <-f.Ok():
-		return b.receipt(s, ack, nil, p)
-	case err := <-f.Err():
-		return b.receipt(s, nil, err, p)
-	case <-late.C:
-		return Receipt{}, errNoAnswer
-	case <-ctx.Done():
-		return Receipt{}, ctx.Err()
-	}
-}
-
-func (b *Bus) receipt(s *shard, ack *jetstream.PubAck, err error, p *Packet) (Receipt, error) {
-	if b.cluster != nil && passing(err) {
+func (b *Bus) receipt(s *shard, a ack, p *Packet) (Receipt, error) {
+	if b.cluster != nil && passing(a.err) {
 		return Receipt{}, errNoAnswer
 	}
-	switch {
+	switch err := a.err; {
 	case err == nil:
-		return Receipt{Position: s.position(ack.Sequence), Duplicate: ack.Duplicate}, nil
+		return Receipt{Position: s.position(a.seq), Duplicate: a.duplicate}, nil
 	case isConflict(err) && p.After != nil:
 		return b.conflict(s, p)
 	case isDiskFull(err):
 		return Receipt{}, classify("publishing", err)
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout), errors.Is(err, nats.ErrNoResponders),
-		errors.Is(err, jetstream.ErrNoStreamResponse), isInProcess(err):
+	case errors.Is(err, errNoAnswer), errors.Is(err, nats.ErrNoResponders), isInProcess(err):
 		return Receipt{}, errNoAnswer
+	default:
+		return Receipt{}, classify("publishing", err)
 	}
-	return Receipt{}, classify("publishing", err)
 }
 
 // isInProcess knows the answer to an id whose first message is on its way.

@@ -225,7 +225,7 @@ func TestQueueRefusesWhatWouldBreakItsSubjects(t *testing.T) {
 }
 
 func TestQueueSaysThatTheDiskIsFull(t *testing.T) {
-	free := uint64(1 << 40)
+	free := uint64(bus.DiskReserve + 1<<28)
 	b, err := bus.OpenWithFree(context.Background(), bus.Options{Dir: t.TempDir()}, func(string) (uint64, error) { return free, nil })
 	if err != nil {
 		t.Fatal(err)
