@@ -37,6 +37,7 @@ type Broker struct {
 	hooks    *webhook.Webhooks
 	hub      *hub.Hub
 	sessions *session.Set
+	ws       *ws.Door
 	handler  http.Handler
 	listener net.Listener // nil with Listen "-"
 	welcome  Welcome
@@ -110,7 +111,8 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	})
 	b.unwatch = b.tenants.OnChange(b.sessions.Recheck)
 	mux := http.NewServeMux()
-	mux.Handle("/v1/ws", ws.Handler(b.sessions))
+	b.ws = ws.New(b.sessions)
+	mux.Handle("/v1/ws", b.ws)
 	mux.Handle("/v1/sse", sse.Handler(b.sessions, b.tenants))
 	mux.Handle(BackupPath, b.backups(f.Account))
 	mux.Handle("/", api.New(api.Options{
@@ -216,6 +218,7 @@ func (b *Broker) Run(ctx context.Context) error {
 		b.log.Warn("some requests were cut off", "err", serr)
 	}
 	cut()
+	b.sessions.Close()
 	serving.Wait()
 	return err
 }
@@ -230,6 +233,10 @@ func (b *Broker) Close() error {
 		}
 		if b.unwatch != nil {
 			b.unwatch()
+		}
+		if b.sessions != nil {
+			b.sessions.Close()
+			b.ws.Close()
 		}
 		if b.hub != nil {
 			b.hub.Close()

@@ -1,5 +1,7 @@
 package hub
 
+import "time"
+
 // channel is one channel's subscribers on this node. Its shard's lock guards
 // it; it lives while it has a subscriber.
 //
@@ -9,23 +11,57 @@ package hub
 type channel struct {
 	recent recent
 	subs   []Subscriber
-	index  map[Subscriber]int // where in subs
+	index  map[Subscriber]int // where in subs; nil while they are few
 	shared bool               // a snapshot of subs was handed out since the last copy
+
+	pending []*Frame      // came while a round was under way or due
+	size    int           // bytes of pending
+	busy    bool          // a round is under way or due
+	began   time.Duration // the last round of the crew's, since the hub's start
+	took    time.Duration // how long that was
+}
+
+// few is how many subscribers are looked through without an index: most
+// channels have one or two, and are many.
+const few = 8
+
+// find is where s is in subs, or -1.
+func (c *channel) find(s Subscriber) int {
+	if c.index != nil {
+		if i, ok := c.index[s]; ok {
+			return i
+		}
+		return -1
+	}
+	for i, one := range c.subs {
+		if one == s {
+			return i
+		}
+	}
+	return -1
 }
 
 func (c *channel) add(s Subscriber) bool {
-	if _, ok := c.index[s]; ok {
+	if c.find(s) >= 0 {
 		return false
 	}
-	c.index[s] = len(c.subs)
 	c.subs = append(c.subs, s)
+	switch {
+	case c.index != nil:
+		c.index[s] = len(c.subs) - 1
+	case len(c.subs) > few:
+		c.index = make(map[Subscriber]int, 2*few)
+		for i, one := range c.subs {
+			c.index[one] = i
+		}
+	}
 	return true
 }
 
 // remove swaps the last subscriber into s's place.
 func (c *channel) remove(s Subscriber) bool {
-	i, ok := c.index[s]
-	if !ok {
+	i := c.find(s)
+	if i < 0 {
 		return false
 	}
 	if c.shared {
@@ -34,10 +70,14 @@ func (c *channel) remove(s Subscriber) bool {
 	}
 	end := len(c.subs) - 1
 	c.subs[i] = c.subs[end]
-	c.index[c.subs[i]] = i
 	c.subs[end] = nil
 	c.subs = c.subs[:end]
-	delete(c.index, s)
+	if c.index != nil {
+		if i < end {
+			c.index[c.subs[i]] = i
+		}
+		delete(c.index, s)
+	}
 	return true
 }
 
@@ -45,4 +85,11 @@ func (c *channel) remove(s Subscriber) bool {
 func (c *channel) snapshot() []Subscriber {
 	c.shared = true
 	return c.subs
+}
+
+// take empties pending.
+func (c *channel) take() []*Frame {
+	frames := c.pending
+	c.pending, c.size = nil, 0
+	return frames
 }

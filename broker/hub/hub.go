@@ -81,6 +81,7 @@ type Hub struct {
 	told   func(protocol.AppID, protocol.Channel, func() []byte)
 	rooms  [64]rooms
 	agenda agenda
+	crew   *crew
 	quit   chan struct{}
 	swept  sync.WaitGroup
 }
@@ -103,8 +104,10 @@ func New(o Options) (*Hub, error) {
 		h.shards[i].channels = map[key]*channel{}
 		h.rooms[i].open, h.rooms[i].occupied = map[key]*room{}, map[key]flags{}
 	}
+	h.crew = newCrew(h.finished)
 	stop, err := o.Bus.Feed(h.fanOut)
 	if err != nil {
+		h.crew.close()
 		return nil, err
 	}
 	h.stop = stop
@@ -115,6 +118,7 @@ func New(o Options) (*Hub, error) {
 // Close ends delivery and waits until the last message is delivered.
 func (h *Hub) Close() {
 	h.stop()
+	h.crew.close()
 	close(h.quit)
 	h.swept.Wait()
 }
@@ -140,17 +144,17 @@ func (h *Hub) register(k key, keep bus.Keep, s Subscriber) (last protocol.Positi
 	defer sh.mu.Unlock()
 	c := sh.channels[k]
 	if c == nil {
-		c = &channel{index: map[Subscriber]int{}}
+		c = &channel{}
 		sh.channels[k] = c
 	}
 	if c.add(s) {
 		h.stats.Subscribed(1)
 	}
 	last = h.bus.Last(k.app, k.ch, keep)
-	if len(c.index) == 1 {
+	if len(c.subs) == 1 {
 		c.recent.begin(last)
 	}
-	return last, len(c.index)
+	return last, len(c.subs)
 }
 
 func keepOf(by Reader, ch protocol.Channel) bus.Keep {
@@ -176,10 +180,10 @@ func (h *Hub) strike(k key, s Subscriber) (n int, ok bool) {
 	if c == nil || !c.remove(s) {
 		return 0, false
 	}
-	if len(c.index) == 0 {
+	if len(c.subs) == 0 {
 		delete(sh.channels, k)
 	}
-	return len(c.index), true
+	return len(c.subs), true
 }
 
 // Channels is how many channels have a subscriber on this node.
@@ -191,27 +195,6 @@ func (h *Hub) Channels() int {
 		h.shards[i].mu.Unlock()
 	}
 	return n
-}
-
-// fanOut hands one packet of the feed to the local subscribers of its channel.
-func (h *Hub) fanOut(p bus.Packet) {
-	k := key{p.App, p.Channel}
-	sh := h.shard(k)
-	sh.mu.Lock()
-	c := sh.channels[k]
-	if c == nil {
-		sh.mu.Unlock()
-		return
-	}
-	subs := c.snapshot()
-	f := newFrame(&p)
-	c.recent.add(f)
-	sh.mu.Unlock()
-
-	for _, s := range subs {
-		s.Deliver(f)
-	}
-	h.stats.Delivered(len(subs))
 }
 
 // Publish checks all of msgs against what by may do and then publishes them

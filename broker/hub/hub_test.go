@@ -84,6 +84,12 @@ type reader struct {
 func newReader() *reader { return &reader{n: make(chan struct{}, 1<<16)} }
 
 func (r *reader) Deliver(f *Frame) {
+	for _, one := range f.Parts {
+		r.Deliver(one)
+	}
+	if f.Parts != nil {
+		return
+	}
 	var m protocol.Message
 	if err := json.Unmarshal(f.Line, &m); err != nil {
 		m.Data = json.RawMessage(err.Error())

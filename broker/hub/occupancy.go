@@ -24,7 +24,7 @@ const (
 // countLater reports whether somebody has to be told of numbers who is not
 // about to be.
 func (r *room) countLater() bool {
-	if r.countDue || len(r.counters.index) == 0 {
+	if r.countDue || len(r.counters.subs) == 0 {
 		return false
 	}
 	r.countDue = true
@@ -58,7 +58,7 @@ func (h *Hub) subscribers(k key) int {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if c := sh.channels[k]; c != nil {
-		return len(c.index)
+		return len(c.subs)
 	}
 	return 0
 }
@@ -126,7 +126,7 @@ func (h *Hub) Occupied(app protocol.AppID, prefix string, after protocol.Channel
 		sh.mu.Lock()
 		for k, c := range sh.channels {
 			if wanted(k) {
-				all[k.ch] = protocol.Occupancy{Subscribers: len(c.index)}
+				all[k.ch] = protocol.Occupancy{Subscribers: len(c.subs)}
 			}
 		}
 		sh.mu.Unlock()

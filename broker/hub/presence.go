@@ -135,7 +135,7 @@ func (h *Hub) sync(k key, w Subscriber) (pages []*Frame) {
 	}
 	pages = presenceFrames(k.ch, protocol.PresenceSync, byUser(told))
 	h.with(k, func(r *room) {
-		if r.version == version && len(r.watchers.index) > 0 {
+		if r.version == version && len(r.watchers.subs) > 0 {
 			r.pages = pages
 		}
 	})
@@ -147,7 +147,7 @@ func (h *Hub) Unwatch(app protocol.AppID, ch protocol.Channel, w Subscriber) {
 	h.with(key{app, ch}, func(r *room) {
 		r.watchers.remove(w)
 		r.counters.remove(w)
-		if len(r.watchers.index) == 0 {
+		if len(r.watchers.subs) == 0 {
 			r.pages = nil
 		}
 	})

@@ -50,15 +50,11 @@ type ghost struct {
 }
 
 func newRoom() *room {
-	return &room{
-		members:  map[string]*member{},
-		watchers: channel{index: map[Subscriber]int{}},
-		counters: channel{index: map[Subscriber]int{}},
-	}
+	return &room{members: map[string]*member{}}
 }
 
 func (r *room) idle() bool {
-	return len(r.members) == 0 && len(r.watchers.index) == 0 && len(r.counters.index) == 0 && !r.flushDue && !r.countDue
+	return len(r.members) == 0 && len(r.watchers.subs) == 0 && len(r.counters.subs) == 0 && !r.flushDue && !r.countDue
 }
 
 func (r *room) touch(m *member) {

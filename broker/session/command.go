@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"time"
 
 	"github.com/fanfarehq/fanfare/broker/hub"
@@ -9,39 +8,8 @@ import (
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
-// hello reads frames until the client has said who it is, and carries out
-// the commands that came in the same frame behind it.
-func (s *Session) hello(ctx context.Context, timeout *time.Timer) error {
-	for {
-		frame, err := s.sock.Read(ctx, helloLimit)
-		if err != nil {
-			return err
-		}
-		s.heard.Store(time.Now().UnixNano())
-		for line := range protocol.Lines(frame) {
-			c, err := protocol.DecodeCommand(line)
-			switch {
-			case s.who == nil && (err != nil || c.Type != protocol.TypeHello):
-				return protocol.NewError(protocol.CodeHelloExpected)
-			case err != nil:
-				s.wrong++
-				s.refuse(c, err)
-			case s.who == nil:
-				if err := s.greet(ctx, c); err != nil {
-					return err
-				}
-				timeout.Stop()
-			default:
-				s.do(ctx, c)
-			}
-		}
-		if s.who != nil {
-			return nil
-		}
-	}
-}
-
-func (s *Session) greet(ctx context.Context, c protocol.Command) error {
+// greet takes the client's hello.
+func (s *Session) greet(c protocol.Command) error {
 	credential := c.Token
 	if credential == "" {
 		credential = c.Key
@@ -49,7 +17,7 @@ func (s *Session) greet(ctx context.Context, c protocol.Command) error {
 	if credential == "" {
 		return protocol.NewError(protocol.CodeCredentialMissing)
 	}
-	who, err := s.set.o.Auth.Authenticate(ctx, credential, s.origin)
+	who, err := s.set.o.Auth.Authenticate(s.ctx, credential, s.origin)
 	if err != nil {
 		return protocol.AsError(err)
 	}
@@ -115,21 +83,21 @@ func (s *Session) expires() int64 {
 }
 
 // do carries out one command of an authorised client.
-func (s *Session) do(ctx context.Context, c protocol.Command) {
+func (s *Session) do(c protocol.Command) {
 	var err error
 	switch c.Type {
 	case protocol.TypeHello:
 		err = protocol.NewError(protocol.CodeHelloRepeated)
 	case protocol.TypeSubscribe:
-		err = s.subscribe(ctx, c, c.Ref != 0)
+		err = s.subscribe(c, c.Ref != 0)
 	case protocol.TypeUnsubscribe:
 		err = s.unsubscribe(c)
 	case protocol.TypePublish:
-		err = s.publish(ctx, c)
+		err = s.publish(c)
 	case protocol.TypePresence:
-		err = s.presence(ctx, c)
+		err = s.presence(c)
 	case protocol.TypeAuth:
-		err = s.auth(ctx, c)
+		err = s.auth(c)
 	case protocol.TypePing:
 		s.reply(protocol.Reply{Type: protocol.TypePong, Ref: c.Ref})
 	case protocol.TypePong: // having been heard is all it is for
@@ -159,12 +127,12 @@ func (s *Session) drop(ch protocol.Channel, sub *subscription, answer *hub.Frame
 	sub.stop(answer)
 }
 
-func (s *Session) publish(ctx context.Context, c protocol.Command) error {
+func (s *Session) publish(c protocol.Command) error {
 	from := hub.Origin{User: s.who.UserID()}
 	if !s.who.Echo(c.Channel) {
 		from.Session = s.id
 	}
-	done, err := s.set.o.Hub.Publish(ctx, s.who, from, []protocol.Outgoing{{Channel: c.Channel, Data: c.Data, Event: c.Event, ID: c.ID, IfPosition: c.IfPosition}})
+	done, err := s.set.o.Hub.Publish(s.ctx, s.who, from, []protocol.Outgoing{{Channel: c.Channel, Data: c.Data, Event: c.Event, ID: c.ID, IfPosition: c.IfPosition}})
 	if err != nil {
 		return err
 	}
@@ -175,11 +143,11 @@ func (s *Session) publish(ctx context.Context, c protocol.Command) error {
 }
 
 // auth puts a new token in place of the old one.
-func (s *Session) auth(ctx context.Context, c protocol.Command) error {
+func (s *Session) auth(c protocol.Command) error {
 	if c.Token == "" {
 		return protocol.NewError(protocol.CodeCredentialMissing)
 	}
-	who, err := s.set.o.Auth.Authenticate(ctx, c.Token, s.origin)
+	who, err := s.set.o.Auth.Authenticate(s.ctx, c.Token, s.origin)
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"errors"
 	"sync"
 	"time"
@@ -18,58 +17,216 @@ const frameOverhead = 64
 // before its connection is cut.
 const slowGrace = time.Second
 
-// outbox is what waits for one client: a queue of bounded size. All methods
-// may be called concurrently and none blocks. After end nothing more goes in.
+// outbox is what goes to one client, and in what order. All methods but wait
+// may be called concurrently, and none but wait, write and quit blocks. After
+// end nothing more goes in. It lives as long as its session.
+//
+// Whoever brings a frame to an idle outbox writes it at once, without waiting
+// for the socket (write). What comes meanwhile is queued, and the writer takes
+// it too. Where the socket does not take a frame, a goroutine carries on that
+// may wait (drain), until the queue is empty: so a silent client costs none.
 type outbox struct {
-	wake chan struct{} // holds one token when there is work for the writer
-	max  int
-	cut  func() // ends a write that is stuck
+	sock   Socket
+	max    int
+	gather *gather
 
 	mu     sync.Mutex
-	frames []*hub.Frame
+	busy   bool // somebody writes, or will
+	over   bool // the socket is closed
+	queue  []*hub.Frame
 	size   int
 	ending *protocol.Error
 	room   chan struct{} // closed when the queue is emptied; nil when nobody waits
-}
+	quiet  chan struct{} // closed when nobody writes any more; nil when nobody waits
 
-func newOutbox(maxBytes int, cut func()) *outbox {
-	return &outbox{wake: make(chan struct{}, 1), max: maxBytes, cut: cut}
+	slot   int64 // of time, see gather
+	writes int   // in slot
 }
 
 // push queues f. A client whose queue is full is a slow one: its queue is
 // thrown away and it is ended.
 func (o *outbox) push(f *hub.Frame) {
 	o.mu.Lock()
-	o.pushLocked(f)
+	now, later := o.put(f)
 	o.mu.Unlock()
+	o.write(now, later)
 }
 
-func (o *outbox) pushLocked(f *hub.Frame) {
-	if o.ending != nil {
-		return
+// put is push with the lock held. The caller hands what it returns to write
+// when it has let go of the lock.
+func (o *outbox) put(f *hub.Frame) (now *hub.Frame, later bool) {
+	if o.busy || o.ending != nil || o.over || len(o.queue) > 0 {
+		o.enqueue(f)
+		return o.claim(), false
 	}
-	if o.size > 0 && o.size+len(f.Line)+frameOverhead > o.max {
-		o.frames, o.size = nil, 0
+	o.busy = true
+	if o.gather.often(o) {
+		o.enqueue(f)
+		return nil, true
+	}
+	return f, false
+}
+
+// enqueue puts f behind what waits. The lock must be held; claim comes after.
+func (o *outbox) enqueue(f *hub.Frame) {
+	switch {
+	case o.ending != nil || o.over:
+	case o.size > 0 && o.size+cost(f) > o.max:
+		o.queue, o.size = nil, 0
 		o.ending = protocol.NewError(protocol.CodeSlowClient)
 		o.roomLocked()
-		time.AfterFunc(slowGrace, o.cut)
-	} else {
-		o.frames = append(o.frames, f)
-		o.size += len(f.Line) + frameOverhead
+		time.AfterFunc(slowGrace, func() { o.sock.Close(nil) })
+	default:
+		o.queue = append(o.queue, f)
+		o.size += cost(f)
 	}
-	o.signal()
+}
+
+func cost(f *hub.Frame) int { return len(f.Line) + frameOverhead*max(1, len(f.Parts)) }
+
+// claim makes the caller the writer, if there is something to write and
+// nobody else does. The lock must be held.
+func (o *outbox) claim() *hub.Frame {
+	if o.busy || len(o.queue) == 0 && o.ending == nil {
+		return nil
+	}
+	o.busy = true
+	return o.next()
+}
+
+// next is what the writer writes next: nil where somebody else carries on, or
+// nobody. The lock must be held, by the writer.
+func (o *outbox) next() *hub.Frame {
+	switch {
+	case o.over:
+		o.rest()
+	case o.ending != nil:
+		go o.drain(nil)
+	case len(o.queue) == 0:
+		o.rest()
+	default:
+		joined := hub.Join(o.queue)
+		o.queue, o.size = joined[1:], 0
+		for _, f := range o.queue {
+			o.size += cost(f)
+		}
+		if len(o.queue) == 0 {
+			o.queue = nil
+		}
+		o.roomLocked()
+		return joined[0]
+	}
+	return nil
+}
+
+// rest ends the writer's part.
+func (o *outbox) rest() {
+	o.busy = false
+	if o.quiet != nil {
+		close(o.quiet)
+		o.quiet = nil
+	}
+}
+
+// write writes f and then what has been queued meanwhile; later, it is not
+// time yet. The caller is the writer, unless f is nil and later is false.
+func (o *outbox) write(f *hub.Frame, later bool) {
+	if later {
+		o.gather.add(o)
+		return
+	}
+	for f != nil {
+		switch o.sock.Try(f) {
+		case Sent:
+			o.mu.Lock()
+			f = o.next()
+			o.mu.Unlock()
+		case Kept:
+			go o.drain(nil)
+			return
+		case Refused:
+			go o.drain(f)
+			return
+		}
+	}
+}
+
+// drain writes first, what the socket has kept and the queue, and waits for
+// the socket as long as it takes.
+func (o *outbox) drain(first *hub.Frame) {
+	var buf []*hub.Frame
+	if first != nil {
+		buf = append(buf, first)
+	}
+	for {
+		o.mu.Lock()
+		frames := append(buf, o.queue...)
+		clear(o.queue)
+		o.queue, o.size = o.queue[:0], 0
+		end := o.ending
+		o.roomLocked()
+		o.mu.Unlock()
+
+		if end != nil {
+			frames = append(frames, encode(protocol.ErrorReply(end, 0, true)))
+		}
+		err := o.sock.Write(frames)
+		switch {
+		case err != nil:
+			o.sock.Close(nil)
+		case end != nil:
+			o.sock.Close(end)
+		}
+		clear(frames)
+		buf = frames[:0]
+
+		o.mu.Lock()
+		if o.over = o.over || err != nil || end != nil; o.over || len(o.queue) == 0 && o.ending == nil {
+			o.queue, o.size = nil, 0 // its array may be large
+			o.rest()
+			o.mu.Unlock()
+			return
+		}
+		o.mu.Unlock()
+	}
 }
 
 // end lets what is queued go out and then e, as the last thing. The first end
 // counts.
 func (o *outbox) end(e *protocol.Error) {
 	o.mu.Lock()
-	if o.ending == nil {
+	var f *hub.Frame
+	if o.ending == nil && !o.over {
 		o.ending = e
 		o.roomLocked()
-		o.signal()
+		f = o.claim()
 	}
 	o.mu.Unlock()
+	o.write(f, false)
+}
+
+// quit returns when nobody writes any more: after an end, or else after the
+// socket was closed. It says how it ended, nil where the client went away.
+func (o *outbox) quit(clientGone bool) *protocol.Error {
+	if clientGone {
+		o.sock.Close(nil)
+	}
+	o.mu.Lock()
+	o.over = o.over || clientGone
+	var quiet chan struct{}
+	if o.busy {
+		quiet = make(chan struct{})
+		o.quiet = quiet
+	}
+	o.mu.Unlock()
+	if quiet != nil {
+		<-quiet
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.over, o.queue = true, nil
+	o.roomLocked()
+	return o.ending
 }
 
 func (o *outbox) roomLocked() {
@@ -79,31 +236,13 @@ func (o *outbox) roomLocked() {
 	}
 }
 
-func (o *outbox) signal() {
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
-}
-
-// take empties the queue into buf's place and says whether the session ends
-// with it.
-func (o *outbox) take(buf []*hub.Frame) ([]*hub.Frame, *protocol.Error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	frames := o.frames
-	clear(buf)
-	o.frames, o.size = buf[:0], 0
-	o.roomLocked()
-	return frames, o.ending
-}
-
-// wait returns when the queue is half empty, so that a replay never fills it.
-func (o *outbox) wait(ctx context.Context) error {
+// wait returns when the queue is half empty, so that a replay never fills it,
+// or with errEnding.
+func (o *outbox) wait() error {
 	for {
 		o.mu.Lock()
 		room := o.size <= o.max/2
-		ended := o.ending != nil
+		ended := o.ending != nil || o.over
 		if !room && !ended && o.room == nil {
 			o.room = make(chan struct{})
 		}
@@ -115,130 +254,8 @@ func (o *outbox) wait(ctx context.Context) error {
 		if room {
 			return nil
 		}
-		select {
-		case <-ch:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+		<-ch
 	}
 }
 
 var errEnding = errors.New("session: the connection is ending")
-
-// subscription is a session's interest in one channel. While its past is being
-// sent it holds back what comes live, a bounded number of bytes of it: past
-// that it remembers only that there is more to read. Then it is live, and in
-// the end gone. The outbox's lock guards its state.
-//
-// epoch and seq are the client's position: nothing at or before it goes out,
-// so that nothing goes out twice.
-type subscription struct {
-	out     *outbox
-	session string
-
-	state   int
-	epoch   string
-	seq     uint64
-	waiting []*hub.Frame
-	held    int               // bytes of waiting
-	missed  protocol.Position // the newest that came live and was not held; "" if all was
-}
-
-const (
-	catching = iota
-	live
-	gone
-)
-
-// maxHeld is what a subscription holds back while it catches up.
-const maxHeld = 256 << 10
-
-// Deliver queues f for the client.
-func (s *subscription) Deliver(f *hub.Frame) {
-	if f.From != "" && f.From == s.session {
-		return
-	}
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	switch s.state {
-	case catching:
-		if f.Epoch != "" && (s.missed != "" || s.held+len(f.Line) > maxHeld) {
-			s.waiting, s.held, s.missed = nil, 0, f.Position
-			return
-		}
-		s.waiting = append(s.waiting, f)
-		s.held += len(f.Line)
-	case live:
-		s.passLocked(f)
-	}
-}
-
-// passLocked queues f unless the client has had it.
-func (s *subscription) passLocked(f *hub.Frame) {
-	if f.Epoch != "" {
-		if f.Epoch == s.epoch && f.Seq <= s.seq {
-			return
-		}
-		s.epoch, s.seq = f.Epoch, f.Seq
-	}
-	s.out.pushLocked(f)
-}
-
-// begin sends answer, if any, for a client at position p.
-func (s *subscription) begin(answer *hub.Frame, p protocol.Position) {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	s.setLocked(p)
-	if answer != nil {
-		s.out.pushLocked(answer)
-	}
-}
-
-func (s *subscription) setLocked(p protocol.Position) {
-	s.epoch, s.seq = "", 0
-	if p != "" {
-		s.epoch, s.seq, _ = p.Parse() // ours, or checked when it came
-	}
-}
-
-// past sends what the client missed.
-func (s *subscription) past(frames []*hub.Frame) {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	for _, f := range frames {
-		s.passLocked(f)
-	}
-}
-
-// join goes live with what was held back, unless not all of it was held: then
-// there is more to read from position on, at least up to until.
-func (s *subscription) join() (until protocol.Position, joined bool) {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	if s.missed != "" {
-		until, s.missed = s.missed, ""
-		return until, false
-	}
-	for _, f := range s.waiting {
-		s.passLocked(f)
-	}
-	s.waiting, s.held, s.state = nil, 0, live
-	return "", true
-}
-
-// position is where the client is.
-func (s *subscription) position() protocol.Position {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	return protocol.NewPosition(s.epoch, s.seq)
-}
-
-// stop lets nothing more through; answer, if any, is the last word.
-func (s *subscription) stop(answer *hub.Frame) {
-	s.out.mu.Lock()
-	defer s.out.mu.Unlock()
-	s.state, s.waiting = gone, nil
-	if answer != nil {
-		s.out.pushLocked(answer)
-	}
-}

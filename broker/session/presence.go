@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"math"
 
 	"github.com/fanfarehq/fanfare/broker/hub"
@@ -10,7 +9,7 @@ import (
 )
 
 // presence carries out a presence command.
-func (s *Session) presence(ctx context.Context, c protocol.Command) error {
+func (s *Session) presence(c protocol.Command) error {
 	data, err := presenceData(c)
 	if err != nil {
 		return err
@@ -24,7 +23,7 @@ func (s *Session) presence(ctx context.Context, c protocol.Command) error {
 		}
 	}
 	if c.Action == protocol.PresenceMembers {
-		return s.members(ctx, c)
+		return s.members(c)
 	}
 	if s.who.User == "" {
 		return protocol.NewError(protocol.CodeUserMissing)
@@ -81,7 +80,7 @@ func (s *Session) step(c protocol.Command) (hub.Step, error) {
 }
 
 // members answers with who is present.
-func (s *Session) members(ctx context.Context, c protocol.Command) error {
+func (s *Session) members(c protocol.Command) error {
 	if c.Ref == 0 {
 		return nil
 	}
@@ -90,7 +89,7 @@ func (s *Session) members(ctx context.Context, c protocol.Command) error {
 		n := hub.PageOf(all)
 		page := append([]protocol.Member{}, all[:n]...) // never null
 		all = all[n:]
-		if s.out.wait(ctx) != nil {
+		if s.out.wait() != nil {
 			return nil // it is ending anyway
 		}
 		s.reply(protocol.Reply{Type: protocol.TypePresenceOK, Ref: c.Ref, Channel: c.Channel, Action: c.Action, Members: page, More: len(all) > 0})
@@ -144,32 +143,41 @@ type watcher struct {
 
 // Deliver queues f for the client.
 func (w *watcher) Deliver(f *hub.Frame) {
-	w.out.mu.Lock()
-	defer w.out.mu.Unlock()
-	switch w.state {
-	case catching:
-		if w.held += len(f.Line); w.held > maxHeld {
-			w.missed, w.waiting = true, nil
-			return
+	w.with(func() {
+		switch w.state {
+		case catching:
+			if w.held += len(f.Line); w.held > maxHeld {
+				w.missed, w.waiting = true, nil
+				return
+			}
+			w.waiting = append(w.waiting, f)
+		case live:
+			w.out.enqueue(f)
 		}
-		w.waiting = append(w.waiting, f)
-	case live:
-		w.out.pushLocked(f)
-	}
+	})
+}
+
+// with calls fn with the lock held, and sends what it has queued.
+func (w *watcher) with(fn func()) {
+	w.out.mu.Lock()
+	fn()
+	now := w.out.claim()
+	w.out.mu.Unlock()
+	w.out.write(now, false)
 }
 
 // join sends what was held back, unless not all of it was held.
-func (w *watcher) join() bool {
-	w.out.mu.Lock()
-	defer w.out.mu.Unlock()
-	if w.missed {
-		return false
-	}
-	for _, f := range w.waiting {
-		w.out.pushLocked(f)
-	}
-	w.waiting, w.state = nil, live
-	return true
+func (w *watcher) join() (joined bool) {
+	w.with(func() {
+		if w.missed {
+			return
+		}
+		for _, f := range w.waiting {
+			w.out.enqueue(f)
+		}
+		w.waiting, w.state, joined = nil, live, true
+	})
+	return joined
 }
 
 func (w *watcher) stop() {
@@ -180,7 +188,7 @@ func (w *watcher) stop() {
 
 // watch begins to tell of ch: how it is first, then what changes. A client
 // that is too slow for what changes meanwhile gets all of it again.
-func (s *Session) watch(ctx context.Context, ch protocol.Channel, what hub.Watched) error {
+func (s *Session) watch(ch protocol.Channel, what hub.Watched) error {
 	if what == (hub.Watched{}) {
 		return nil
 	}
@@ -188,10 +196,10 @@ func (s *Session) watch(ctx context.Context, ch protocol.Channel, what hub.Watch
 		s.watches = map[protocol.Channel]*watcher{}
 	}
 	for range maxRounds {
-		w := &watcher{out: s.out, what: what}
+		w := &watcher{out: &s.out, what: what}
 		s.watches[ch] = w
 		for _, f := range s.set.o.Presence.Watch(s.who.App, ch, w, what) {
-			if s.out.wait(ctx) != nil {
+			if s.out.wait() != nil {
 				return nil // it is ending anyway
 			}
 			s.out.push(f)

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -15,22 +14,48 @@ import (
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
-// Socket is the wire to one client. Read is called by one goroutine and Write
-// by another; Close ends both.
+// Socket is the wire to one client. Read is called by one goroutine at a time,
+// Try and Write by another; Close by anybody, it ends both.
 type Socket interface {
-	// Read returns the client's next text frame of at most limit bytes. An
-	// error that is a *protocol.Error is told to the client; any other means
-	// that the client is gone.
-	Read(ctx context.Context, limit int) ([]byte, error)
-	// Write sends frames in order.
-	Write(ctx context.Context, frames []*hub.Frame) error
+	// Read returns the client's next text frame of at most limit bytes, valid
+	// until the next call. An error that is a *protocol.Error is told to the
+	// client; any other means that the client is gone.
+	Read(limit int) ([]byte, error)
+	// Try sends f if it can do so without waiting.
+	Try(f *hub.Frame) Tried
+	// Write sends what Try has kept and then frames, in order. It gives up on
+	// a client that takes nothing.
+	Write(frames []*hub.Frame) error
 	// Close ends the connection. Where why is not nil the client gets its
 	// close code.
 	Close(why *protocol.Error)
-	// Door is the wire's name, for statistics.
-	Door() string
-	// Pongs reports whether the client can answer pings.
-	Pongs() bool
+	// Traits are the same at every call.
+	Traits() Traits
+}
+
+// Tried is what became of a frame that a socket was to send without waiting.
+type Tried int
+
+// What Try answers.
+const (
+	Refused Tried = iota // nothing of it was sent: Write it
+	Kept                 // a part of it was sent: Write sends the rest
+	Sent                 // all of it was sent
+)
+
+// Traits are what a session must know of a wire.
+type Traits struct {
+	Door  string // its name, for statistics
+	Pongs bool   // whether the client can answer pings
+}
+
+// Parker is a Socket that can do without a goroutine while the client is
+// silent.
+type Parker interface {
+	// Park arranges that wake is called once, in a goroutine of its own, when
+	// there is something to Read or the socket was closed. false: there is
+	// something now, or it cannot tell; wake is not called.
+	Park(wake func()) bool
 }
 
 const (
@@ -40,20 +65,26 @@ const (
 )
 
 // Session is one client's connection. End may be called concurrently with
-// everything; all else belongs to the goroutine that calls Serve or Run. It
-// lives as long as that call.
+// everything; all else belongs to the goroutine that reads, of which there is
+// one at a time, and none while the client is silent on a socket that parks.
+// It lives from Accept, Serve or ServeAs until it has finished.
 type Session struct {
-	id   string
-	set  *Set
-	sock Socket
-	out  *outbox
+	id     string
+	set    *Set
+	sock   Socket
+	traits Traits
+	park   Parker          // nil: the socket cannot
+	ctx    context.Context // of what is done for the client
+	out    outbox
+	origin string
+	turned func() // turn, made once
 
 	heard atomic.Int64                     // when the client last sent anything, Unix nanoseconds
 	lives atomic.Pointer[tenant.Principal] // who, for others; nil until authorised
+	spoke spoke                            // where it is on the wheel
 
-	// State of the goroutine that runs the session.
+	// State of the goroutine that reads.
 	who     *tenant.Principal // nil until authorised
-	origin  string
 	meter   *tenant.Meter
 	release func()
 	subs    map[protocol.Channel]*subscription
@@ -64,15 +95,24 @@ type Session struct {
 	expiry  *time.Timer
 }
 
-// Serve runs a session that begins with hello, until the client or the server
-// ends it. origin is the Origin header of the handshake, or "".
+// Accept begins a session that begins with hello and lives until the client or
+// the server ends it. It does not wait. origin is the Origin header of the
+// handshake, or "".
+func (set *Set) Accept(sock Socket, origin string) {
+	s := set.session(set.ctx, sock, origin)
+	s.park, _ = sock.(Parker)
+	if s.start() && !(s.park != nil && s.park.Park(s.turned)) {
+		go s.turn()
+	}
+}
+
+// Serve is Accept for as long as the session or ctx lasts.
 func (set *Set) Serve(ctx context.Context, sock Socket, origin string) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	s := set.session(sock, origin, cancel)
-	hello := time.AfterFunc(set.o.HelloTimeout, func() { s.End(protocol.NewError(protocol.CodeHelloTimeout)) })
-	defer hello.Stop()
-	s.run(ctx, cancel, func() error { return s.hello(ctx, hello) })
+	s := set.session(ctx, sock, origin)
+	defer context.AfterFunc(ctx, func() { sock.Close(nil) })()
+	if s.start() {
+		s.turn()
+	}
 }
 
 // Stream is what a client that cannot send commands listens to.
@@ -95,11 +135,10 @@ type Resume struct {
 const TypeLive = "live"
 
 // ServeAs runs a session of somebody who is known already and subscribes it to
-// a stream's channels. What is wrong is returned before anything was written.
+// a stream's channels, for as long as it or ctx lasts. What is wrong is
+// returned before anything was written.
 func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal, stream Stream) error {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	s := set.session(sock, "", cancel)
+	s := set.session(ctx, sock, "")
 	for _, ch := range stream.Channels {
 		if err := who.May(protocol.Subscribe, ch); err != nil {
 			return protocol.AsError(err).On(ch)
@@ -117,31 +156,39 @@ func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal,
 		return err
 	}
 	s.resume = stream.Resume
-	s.run(ctx, cancel, func() error {
-		s.reply(s.welcome(0))
-		for _, ch := range stream.Channels {
-			if s.subs[ch] != nil {
-				continue
-			}
-			if err := s.subscribe(ctx, protocol.Command{Channel: ch, Rewind: stream.Rewind, Presence: stream.Watch.Members, Occupancy: stream.Watch.Numbers}, true); err != nil {
-				return protocol.AsError(err).On(ch)
-			}
-		}
-		s.out.push(&hub.Frame{Type: TypeLive})
+	defer context.AfterFunc(ctx, func() { sock.Close(nil) })()
+	if !s.start() {
 		return nil
-	})
+	}
+	if err := s.listen(stream); err != nil {
+		s.finish(err)
+		return nil
+	}
+	s.turn()
 	return nil
 }
 
-func (set *Set) session(sock Socket, origin string, cut func()) *Session {
-	s := &Session{
-		id:     strings.ToLower(rand.Text()),
-		set:    set,
-		sock:   sock,
-		out:    newOutbox(set.o.QueueBytes, cut),
-		origin: origin,
-		subs:   map[protocol.Channel]*subscription{},
+// listen subscribes to all of stream.
+func (s *Session) listen(stream Stream) error {
+	s.reply(s.welcome(0))
+	for _, ch := range stream.Channels {
+		if s.subs[ch] != nil {
+			continue
+		}
+		if err := s.subscribe(protocol.Command{Channel: ch, Rewind: stream.Rewind, Presence: stream.Watch.Members, Occupancy: stream.Watch.Numbers}, true); err != nil {
+			return protocol.AsError(err).On(ch)
+		}
 	}
+	s.out.push(&hub.Frame{Type: TypeLive})
+	return nil
+}
+
+func (set *Set) session(ctx context.Context, sock Socket, origin string) *Session {
+	s := &Session{
+		id: strings.ToLower(rand.Text()), set: set, sock: sock, traits: sock.Traits(), ctx: ctx, origin: origin,
+		out: outbox{sock: sock, max: set.o.QueueBytes, gather: set.gather},
+	}
+	s.turned = s.turn
 	s.heard.Store(time.Now().UnixNano())
 	return s
 }
@@ -149,43 +196,51 @@ func (set *Set) session(sock Socket, origin string, cut func()) *Session {
 // End ends the session: what is queued goes out, then e.
 func (s *Session) End(e *protocol.Error) { s.out.end(e) }
 
-// run is the session's life: begin, then commands until the end. It returns
-// when nothing of the session is left. cancel ends ctx.
-func (s *Session) run(ctx context.Context, cancel func(), begin func() error) {
-	if err := s.set.add(s); err != nil {
-		s.End(protocol.AsError(err))
+// start enters the session in the set. Where that takes none, it has finished.
+func (s *Session) start() bool {
+	err := s.set.add(s)
+	s.set.o.Stats.Connected(s.traits.Door)
+	if err != nil {
+		s.finish(err)
+		return false
 	}
-	defer s.set.remove(s)
-	defer s.leave()
-	door := s.sock.Door()
-	s.set.o.Stats.Connected(door)
+	s.set.wheel.add(s, s.pingInterval())
+	return true
+}
 
-	var why *protocol.Error
-	var writer sync.WaitGroup
-	writer.Go(func() {
-		defer cancel()
-		why = s.write(ctx)
-	})
-	err := begin()
-	for err == nil {
-		err = s.read(ctx)
+// turn carries out what the client says until it is silent, on a socket that
+// parks, or gone.
+func (s *Session) turn() {
+	for {
+		if err := s.read(); err != nil {
+			s.finish(err)
+			return
+		}
+		if s.park != nil && s.park.Park(s.turned) {
+			return
+		}
 	}
-	if e, ok := errors.AsType[*protocol.Error](err); ok {
+}
+
+// finish ends what err has not ended yet. Nothing is left of the session then.
+func (s *Session) finish(err error) {
+	e, told := errors.AsType[*protocol.Error](err)
+	if told {
 		s.End(e)
-	} else {
-		cancel() // the client is gone: there is nobody to write to
 	}
-	writer.Wait()
-
 	var code protocol.Code
-	if why != nil {
+	if why := s.out.quit(!told); why != nil {
+		s.set.o.Stats.Refused(why.Code)
 		code = why.Code
 	}
-	s.set.o.Stats.Disconnected(door, code)
-	s.set.o.Log.Debug("session ended", "session", s.id, "door", door, "code", code)
+	s.set.wheel.remove(s)
+	s.set.o.Stats.Disconnected(s.traits.Door, code)
+	s.set.o.Log.Debug("session ended", "session", s.id, "door", s.traits.Door, "code", code)
 	if s.who != nil && s.set.o.Closed != nil {
 		s.set.o.Closed(s.who.App, protocol.WebhookEvent{Type: protocol.WebhookConnectionClosed, User: s.who.User, Connection: s.id, Code: code})
 	}
+	s.leave()
+	s.set.remove(s)
 }
 
 // leave gives back what the session held.
@@ -204,74 +259,52 @@ func (s *Session) leave() {
 
 // read takes one frame from the client and carries out its commands. A
 // *protocol.Error ends the connection.
-func (s *Session) read(ctx context.Context) error {
-	frame, err := s.sock.Read(ctx, s.who.MaxData()+frameMargin)
+func (s *Session) read() error {
+	limit := helloLimit
+	if s.who != nil {
+		limit = s.who.MaxData() + frameMargin
+	}
+	frame, err := s.sock.Read(limit)
 	if err != nil {
 		return err
 	}
 	s.heard.Store(time.Now().UnixNano())
 	for line := range protocol.Lines(frame) {
-		// Who sends commands faster than it reads the answers is not read from
-		// meanwhile.
-		if err := s.out.wait(ctx); err != nil {
+		if err := s.obey(line); err != nil {
 			return err
 		}
-		c, err := protocol.DecodeCommand(line)
-		if err != nil {
-			if s.wrong++; s.wrong >= maxWrong {
-				return protocol.NewError(protocol.CodeTooManyErrors)
-			}
-			s.refuse(c, err)
-			continue
-		}
-		s.do(ctx, c)
 	}
 	return nil
 }
 
-// write empties the outbox into the socket, and pings, until the session
-// ends. It returns why, or nil where the client went away.
-func (s *Session) write(ctx context.Context) *protocol.Error {
-	ping := time.NewTicker(s.pingInterval())
-	defer ping.Stop()
-	var buf []*hub.Frame
-	for {
-		select {
-		case <-ctx.Done():
-			s.sock.Close(nil)
-			_, end := s.out.take(nil)
-			return end
-		case <-ping.C:
-			silent := time.Since(time.Unix(0, s.heard.Load()))
-			if s.sock.Pongs() && silent >= 2*s.set.o.PingInterval {
-				s.End(protocol.NewError(protocol.CodePingTimeout))
-				continue
-			}
-			s.reply(protocol.Reply{Type: protocol.TypePing, Time: time.Now().UnixMilli()})
-		case <-s.out.wake:
-			frames, end := s.out.take(buf)
-			if end != nil {
-				s.set.o.Stats.Refused(end.Code)
-				frames = append(frames, encode(protocol.ErrorReply(end, 0, true)))
-			}
-			if err := s.sock.Write(ctx, frames); err != nil {
-				s.sock.Close(nil)
-				_, end = s.out.take(nil) // it may have been cut off for being slow
-				return end
-			}
-			if end != nil {
-				s.sock.Close(end)
-				return end
-			}
-			buf = frames
-		}
+// obey carries out one command.
+func (s *Session) obey(line []byte) error {
+	// Who sends commands faster than it reads the answers is not read from
+	// meanwhile.
+	if err := s.out.wait(); err != nil {
+		return err
 	}
+	c, err := protocol.DecodeCommand(line)
+	switch {
+	case s.who == nil && (err != nil || c.Type != protocol.TypeHello):
+		return protocol.NewError(protocol.CodeHelloExpected)
+	case s.who == nil:
+		return s.greet(c)
+	case err != nil:
+		if s.wrong++; s.wrong >= maxWrong {
+			return protocol.NewError(protocol.CodeTooManyErrors)
+		}
+		s.refuse(c, err)
+	default:
+		s.do(c)
+	}
+	return nil
 }
 
 // pingInterval is shorter where the client cannot answer: there the ping only
 // keeps proxies from closing a silent stream (clause 7.5).
 func (s *Session) pingInterval() time.Duration {
-	if s.sock.Pongs() {
+	if s.traits.Pongs {
 		return s.set.o.PingInterval
 	}
 	return min(s.set.o.PingInterval, 15*time.Second)

@@ -3,7 +3,6 @@ package session_test
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -141,84 +140,6 @@ func (s server) AllowPublish(int) error                      { return nil }
 func (s server) Keep(protocol.Channel) (int, time.Duration)  { return 0, 0 }
 func (s server) MaxData() int                                { return 1 << 16 }
 
-// wire is a client at the other end of channels instead of a network.
-type wire struct {
-	in     chan string // what the client says; closed: it went away
-	pongs  bool
-	stuck  chan struct{} // while not nil, writing waits for it
-	closed chan struct{}
-	once   sync.Once
-
-	mu  sync.Mutex
-	got []protocol.Reply
-	at  []time.Time
-	why *protocol.Error
-}
-
-func newWire() *wire {
-	return &wire{in: make(chan string, 100), pongs: true, closed: make(chan struct{})}
-}
-
-func (w *wire) Door() string { return "test" }
-func (w *wire) Pongs() bool  { return w.pongs }
-
-func (w *wire) Read(ctx context.Context, _ int) ([]byte, error) {
-	select {
-	case line, ok := <-w.in:
-		if !ok {
-			return nil, errors.New("gone")
-		}
-		return []byte(line), nil
-	case <-w.closed:
-		return nil, errors.New("closed")
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
-}
-
-func (w *wire) Write(ctx context.Context, frames []*hub.Frame) error {
-	if w.stuck != nil {
-		select {
-		case <-w.stuck:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	for _, f := range frames {
-		if f.Type == session.TypeLive {
-			continue
-		}
-		var r protocol.Reply
-		if err := json.Unmarshal(f.Line, &r); err != nil {
-			return err
-		}
-		w.got = append(w.got, r)
-		w.at = append(w.at, time.Now())
-	}
-	return nil
-}
-
-func (w *wire) Close(why *protocol.Error) {
-	w.once.Do(func() { w.why = why; close(w.closed) })
-}
-
-// heard is what the client got so far, with when.
-func (w *wire) heard() ([]protocol.Reply, []time.Time) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return append([]protocol.Reply(nil), w.got...), append([]time.Time(nil), w.at...)
-}
-
-func (w *wire) last() protocol.Reply {
-	got, _ := w.heard()
-	if len(got) == 0 {
-		return protocol.Reply{}
-	}
-	return got[len(got)-1]
-}
-
 func (n *node) hello() string { return fmt.Sprintf(`{"type":"hello","key":%q}`, n.secret) }
 
 // claims: 2.3
@@ -338,6 +259,7 @@ func TestStuckSocket(t *testing.T) {
 		stuck.stuck, dead.stuck = make(chan struct{}), make(chan struct{})
 		for i := range 100 {
 			n.publish("a", fmt.Sprintf("%500d", i))
+			<-time.After(5 * time.Millisecond) // what comes faster gathers
 			synctest.Wait()
 		}
 		if got, _ := fine.heard(); len(got) != 102 {

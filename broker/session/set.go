@@ -54,16 +54,20 @@ type Options struct {
 }
 
 // Set is all live sessions of a node. All methods may be called concurrently.
-// It lives from NewSet until Drain has returned.
+// It lives from NewSet to Close.
 type Set struct {
-	o Options
-
-	empty chan struct{} // closed when draining is done
+	o      Options
+	ctx    context.Context // of what is done for clients, until Close
+	cancel context.CancelFunc
+	gather *gather
+	wheel  *wheel
+	empty  chan struct{} // closed when draining is done
 
 	mu       sync.Mutex
 	live     map[*Session]struct{}
 	known    map[protocol.AppID]map[string]map[*Session]struct{} // the authorised ones, by app and user
 	draining bool
+	drained  bool // empty is closed
 }
 
 // NewSet makes an empty set.
@@ -77,7 +81,11 @@ func NewSet(o Options) *Set {
 	if o.QueueBytes == 0 {
 		o.QueueBytes = 1 << 20
 	}
-	return &Set{o: o, live: map[*Session]struct{}{}, known: map[protocol.AppID]map[string]map[*Session]struct{}{}, empty: make(chan struct{})}
+	ctx, cancel := context.WithCancel(context.Background())
+	return &Set{
+		o: o, ctx: ctx, cancel: cancel, gather: newGather(), wheel: newWheel(o.PingInterval / wheelTurn),
+		live: map[*Session]struct{}{}, known: map[protocol.AppID]map[string]map[*Session]struct{}{}, empty: make(chan struct{}),
+	}
 }
 
 // Len is how many sessions are live.
@@ -101,29 +109,48 @@ func (set *Set) remove(s *Session) {
 	set.mu.Lock()
 	defer set.mu.Unlock()
 	set.forget(s)
-	if _, ok := set.live[s]; ok {
-		delete(set.live, s)
-		if set.draining && len(set.live) == 0 {
-			close(set.empty)
-		}
+	delete(set.live, s)
+	set.checkEmpty()
+}
+
+// checkEmpty takes note that a draining set has become empty. The lock must be
+// held.
+func (set *Set) checkEmpty() {
+	if set.draining && len(set.live) == 0 && !set.drained {
+		set.drained = true
+		close(set.empty)
 	}
+}
+
+// drain takes no new session from now on, and returns the live ones.
+func (set *Set) drain() []*Session {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	set.draining = true
+	set.checkEmpty()
+	live := make([]*Session, 0, len(set.live))
+	for s := range set.live {
+		live = append(live, s)
+	}
+	return live
+}
+
+// Close cuts all connections that are left, and returns when nothing of their
+// sessions is.
+func (set *Set) Close() {
+	live := set.drain()
+	set.cancel()
+	for _, s := range live {
+		s.sock.Close(nil)
+	}
+	<-set.empty
 }
 
 // Drain takes no new session and asks the live ones to come back elsewhere,
 // one after the other over spread and in random order, so that they do not all
 // come at once. It returns when none is left or ctx ends. Call it once.
 func (set *Set) Drain(ctx context.Context, spread time.Duration) {
-	set.mu.Lock()
-	set.draining = true
-	live := make([]*Session, 0, len(set.live))
-	for s := range set.live {
-		live = append(live, s)
-	}
-	if len(live) == 0 {
-		close(set.empty)
-	}
-	set.mu.Unlock()
-
+	live := set.drain()
 	rand.Shuffle(len(live), func(i, j int) { live[i], live[j] = live[j], live[i] })
 	began := time.Now()
 	for i, s := range live {

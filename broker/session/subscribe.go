@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"time"
 
 	"github.com/fanfarehq/fanfare/broker/hub"
@@ -15,12 +14,15 @@ const maxRounds = 1000
 // subscribe begins a subscription: its answer first, then what the client
 // missed or wants to see again, then what comes. tell says whether success is
 // told.
-func (s *Session) subscribe(ctx context.Context, c protocol.Command, tell bool) error {
+func (s *Session) subscribe(c protocol.Command, tell bool) error {
 	ch := c.Channel
 	if err := s.maySubscribe(c); err != nil {
 		return err
 	}
-	sub := &subscription{out: s.out, session: s.id}
+	sub := &subscription{out: &s.out, session: s.id}
+	if s.subs == nil {
+		s.subs = map[protocol.Channel]*subscription{}
+	}
 	s.subs[ch] = sub
 	attached := s.set.o.Hub.Subscribe(s.who, ch, sub)
 
@@ -28,7 +30,7 @@ func (s *Session) subscribe(ctx context.Context, c protocol.Command, tell bool) 
 		c.Since, c.At = s.resume.since(attached), s.resume.At.UnixMilli()
 	}
 	answer := protocol.Reply{Type: protocol.TypeSubscribed, Ref: c.Ref, Channel: ch, Position: &attached}
-	past, from, err := s.past(ctx, c, attached, &answer)
+	past, from, err := s.past(c, attached, &answer)
 	if err != nil {
 		delete(s.subs, ch)
 		s.set.o.Hub.Unsubscribe(s.who.App, ch, sub)
@@ -40,8 +42,8 @@ func (s *Session) subscribe(ctx context.Context, c protocol.Command, tell bool) 
 		first = encode(answer)
 	}
 	sub.begin(first, from)
-	if err = s.catchUp(ctx, ch, sub, past, attached); err == nil {
-		err = s.watch(ctx, ch, watched(c))
+	if err = s.catchUp(ch, sub, past, attached); err == nil {
+		err = s.watch(ch, watched(c))
 	}
 	if err != nil {
 		s.End(protocol.AsError(err))
@@ -77,13 +79,13 @@ func (s *Session) maySubscribe(c protocol.Command) error {
 
 // past finds the first part of what c asks for and the position that the
 // client is at before it, and says in answer what came of since.
-func (s *Session) past(ctx context.Context, c protocol.Command, attached protocol.Position, answer *protocol.Reply) (hub.Replay, protocol.Position, error) {
+func (s *Session) past(c protocol.Command, attached protocol.Position, answer *protocol.Reply) (hub.Replay, protocol.Position, error) {
 	if c.Since != "" {
 		var at time.Time
 		if c.At > 0 {
 			at = time.UnixMilli(c.At)
 		}
-		r, err := s.set.o.Hub.Since(ctx, s.who, c.Channel, c.Since, attached, at)
+		r, err := s.set.o.Hub.Since(s.ctx, s.who, c.Channel, c.Since, attached, at)
 		if err != nil {
 			return r, "", s.unread(c.Channel, err)
 		}
@@ -98,7 +100,7 @@ func (s *Session) past(ctx context.Context, c protocol.Command, attached protoco
 		if c.Rewind.Seconds > 0 {
 			since = time.Now().Add(-time.Duration(c.Rewind.Seconds) * time.Second)
 		}
-		r, err := s.set.o.Hub.Newest(ctx, s.who, c.Channel, attached, c.Rewind.Count, since)
+		r, err := s.set.o.Hub.Newest(s.ctx, s.who, c.Channel, attached, c.Rewind.Count, since)
 		if err != nil {
 			return r, "", s.unread(c.Channel, err)
 		}
@@ -121,13 +123,13 @@ func (s *Session) unread(ch protocol.Channel, err error) error {
 // catchUp sends past, and what is behind it, never more than the client's
 // queue takes, and goes live. An error ends the connection: the client comes
 // back and goes on where it is.
-func (s *Session) catchUp(ctx context.Context, ch protocol.Channel, sub *subscription, past hub.Replay, attached protocol.Position) error {
+func (s *Session) catchUp(ch protocol.Channel, sub *subscription, past hub.Replay, attached protocol.Position) error {
 	for range maxRounds {
 		for _, f := range past.Frames {
-			if err := s.out.wait(ctx); err != nil {
+			if err := s.out.wait(); err != nil {
 				return nil // it is ending anyway
 			}
-			sub.past([]*hub.Frame{f})
+			sub.past(f)
 		}
 		if !past.More {
 			until, joined := sub.join()
@@ -137,7 +139,7 @@ func (s *Session) catchUp(ctx context.Context, ch protocol.Channel, sub *subscri
 			attached = until
 		}
 		var err error
-		if past, err = s.set.o.Hub.Since(ctx, s.who, ch, sub.position(), attached, time.Now()); err != nil {
+		if past, err = s.set.o.Hub.Since(s.ctx, s.who, ch, sub.position(), attached, time.Now()); err != nil {
 			return s.unread(ch, err)
 		}
 		if past.Gap != "" { // it is read more slowly than the past goes away

@@ -6,9 +6,11 @@ package sse
 import (
 	"bytes"
 	"context"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/fanfarehq/fanfare/broker/api"
@@ -58,7 +60,7 @@ func Handler(sessions *session.Set, auth Authenticator) http.Handler {
 			api.WriteError(w, err)
 			return
 		}
-		s := &stream{w: w, rc: http.NewResponseController(w)}
+		s := &stream{w: w, rc: http.NewResponseController(w), gone: r.Context().Done(), closed: make(chan struct{})}
 		if what.Resume != nil {
 			s.id.hold = lastEventID(r)
 		}
@@ -166,27 +168,39 @@ func authenticate(r *http.Request, auth Authenticator) (*tenant.Principal, error
 // stream is one response as a session sees it. The headers go out with the
 // first Write, so that what is wrong before can still be an HTTP error.
 type stream struct {
-	w     http.ResponseWriter
-	rc    *http.ResponseController
-	begun bool
-	buf   bytes.Buffer
-	id    eventID
+	w       http.ResponseWriter
+	rc      *http.ResponseController
+	gone    <-chan struct{} // closed when the client is
+	closed  chan struct{}   // by Close
+	closing sync.Once
+	begun   bool
+	buf     bytes.Buffer
+	id      eventID
 }
 
-func (s *stream) Door() string { return "sse" }
-func (s *stream) Pongs() bool  { return false }
+func (s *stream) Traits() session.Traits { return session.Traits{Door: "sse"} }
 
 // Read waits: this client cannot say anything but that it is gone.
-func (s *stream) Read(ctx context.Context, _ int) ([]byte, error) {
-	<-ctx.Done()
-	return nil, ctx.Err()
+func (s *stream) Read(int) ([]byte, error) {
+	select {
+	case <-s.gone:
+	case <-s.closed:
+	}
+	return nil, errGone
 }
 
-// Close has nothing to do: the response ends when the handler returns, and
-// the last event has told why.
-func (s *stream) Close(*protocol.Error) {}
+var errGone = errors.New("sse: the client is gone")
 
-func (s *stream) Write(_ context.Context, frames []*hub.Frame) error {
+// Close ends Read: the response ends when the handler returns, and the last
+// event has told why.
+func (s *stream) Close(*protocol.Error) {
+	s.closing.Do(func() { close(s.closed) })
+}
+
+// Try does nothing: the HTTP server may wait for the client.
+func (s *stream) Try(*hub.Frame) session.Tried { return session.Refused }
+
+func (s *stream) Write(frames []*hub.Frame) error {
 	if !s.begun {
 		s.begin()
 	}
@@ -214,6 +228,12 @@ func (s *stream) begin() {
 }
 
 func (s *stream) event(f *hub.Frame) {
+	for _, one := range f.Parts {
+		s.event(one)
+	}
+	if f.Parts != nil {
+		return
+	}
 	s.id.see(f)
 	switch f.Type {
 	case session.TypeLive:
