@@ -12,13 +12,14 @@ type State string
 
 // The states of an attempt.
 const (
-	Pending   State = "pending"   // the code is on the screen
-	Scanned   State = "scanned"   // a phone has it and is asked
-	Approved  State = "approved"  // the phone said yes; the browser has yet to come
-	Consumed  State = "consumed"  // the browser is signed in
-	Rejected  State = "rejected"  // the phone said no, or too many people scanned
-	Cancelled State = "cancelled" // the page was closed or wants another code
-	Expired   State = "expired"   // time is up
+	Pending    State = "pending"   // the code is on the screen
+	Scanned    State = "scanned"   // a phone has it and is asked
+	Challenged State = "challenge" // the phone said yes and shows digits, which the browser has to type
+	Approved   State = "approved"  // all said yes; the browser has yet to come
+	Consumed   State = "consumed"  // the browser is signed in
+	Rejected   State = "rejected"  // the phone said no, or the attempt was found out
+	Cancelled  State = "cancelled" // the page was closed or wants another code
+	Expired    State = "expired"   // time is up
 )
 
 // Terminal reports whether nothing leaves the state.
@@ -33,8 +34,23 @@ var (
 	errState     = errors.New("qrlogin: the attempt is past that step")
 )
 
-// reasonManyScans is why an attempt was rejected that several people scanned.
-const reasonManyScans = "multi_scan"
+// Why an attempt was rejected where the person did not say no.
+const (
+	reasonManyScans = "multi_scan" // several people scanned
+	reasonWrongCode = "wrong_code" // the digits were typed wrong too often
+	reasonRisk      = "risk"       // too much spoke against it
+)
+
+// Kind is who began an attempt, and so what proves that somebody is them.
+type Kind string
+
+// The kinds of attempts.
+const (
+	ByPage   Kind = "page"   // cookie and PKCE verifier
+	ByPlain  Kind = "plain"  // a page without scripts: cookie alone, the rest is made of it
+	ByDevice Kind = "device" // the device code (RFC 8628); nothing else
+	ByHost   Kind = "host"   // the host's API key and the attempt's secret
+)
 
 // maxOthers is how many other accounts may try to scan a code before it dies:
 // a code that several people hold was not on one person's screen.
@@ -43,9 +59,10 @@ const maxOthers = 2
 // Browser is what is known of the browser that wants to sign in; it is shown
 // to the person who decides. All of it is hearsay but IP.
 type Browser struct {
-	Name string `json:"browser"` // "Chrome"
-	OS   string `json:"os"`      // "Windows"
-	IP   string `json:"ip"`
+	Name  string `json:"browser"` // "Chrome"
+	OS    string `json:"os"`      // "Windows"
+	IP    string `json:"ip"`
+	Place Place  `json:"place"`
 }
 
 // Label is the browser in words, "Chrome on Windows".
@@ -97,7 +114,10 @@ type Ticket struct {
 // the same. A Store keeps it; Rev is the store's. It holds no secret in clear.
 type Attempt struct {
 	ID       string
-	Rev      uint64 // the store's: what a compare-and-set compares
+	Tenant   string // the site; nothing of one site is seen by another
+	Kind     Kind
+	Client   string // "" is the site's own page; else who asked by API
+	Rev      string // the store's: what a compare-and-set compares
 	Seq      uint64 // counts what the page and the phone can see change
 	State    State
 	Reason   string // why it was rejected, where the person did not do it
@@ -106,18 +126,32 @@ type Attempt struct {
 	PendEnds time.Time // when a pending attempt ends, whatever its tickets
 
 	Ticket, Previous Ticket
+	UserCode         Hash // of the code that is typed where none is scanned
 	Rotations        int
 
 	Channel, PhoneChannel string
-	Secret                Hash   // the browser's cookie
-	Challenge             string // PKCE S256
+	Secret                Hash   // the browser's cookie, or the device code
+	PKCE                  string // the S256 challenge; "" only where Kind has none
 	Browser               Browser
+	Headless              bool // the browser says that no person sits there
+	BrowserKey            Hash // the cookie that makes a browser known again; zero is none
+	Asked                 User // whom the browser named, without a code: only they may look
 
 	UserID, UserName string // who scanned
 	Phone            Hash   // the phone's session
 	PhoneIs          Browser
 	Nonce            Hash
-	Others           []Hash // other accounts that tried to scan
+	ScannedAt        time.Time
+	Found            Signals // what spoke for and against it at the scan
+	Others           []Hash  // other accounts that tried to scan
+
+	ApprovedAt time.Time
+	Verified   bool // the phone verified its user at the approval
+	Remember   bool // the person wants the browser to be remembered
+	Risk       Risk
+	Check      Hash // of the digits that the phone shows
+	Digits     int  // how many
+	Tries      int  // how many are left
 }
 
 // Until is when a store may forget the attempt: some time after its end, so
@@ -125,3 +159,14 @@ type Attempt struct {
 func (a Attempt) Until() time.Time { return a.Deadline.Add(keepEnded) }
 
 const keepEnded = 60 * time.Second
+
+// Lookups are the hashes by which a store finds the attempt. While it is
+// pending no two attempts may share one.
+func (a Attempt) Lookups() (out []Hash) {
+	for _, h := range []Hash{a.Ticket.Hash, a.Previous.Hash, a.UserCode} {
+		if h != (Hash{}) {
+			out = append(out, h)
+		}
+	}
+	return out
+}

@@ -57,7 +57,7 @@ func (s *Server) bound(r *http.Request) (Attempt, error) {
 	if !isID(id) || secret == "" {
 		return Attempt{}, errGone
 	}
-	a, err := s.o.Store.Get(r.Context(), id)
+	a, err := s.get(r.Context(), id)
 	if err != nil {
 		return Attempt{}, err
 	}
@@ -71,16 +71,53 @@ func (s *Server) bound(r *http.Request) (Attempt, error) {
 type created struct {
 	pageView
 	channelGrant
-	AttemptID string `json:"attempt_id"`
-	QRURL     string `json:"qr_url"`
-	QRPath    string `json:"qr_svg_path"`
+	AttemptID string   `json:"attempt_id"`
+	QRURL     string   `json:"qr_url,omitempty"`
+	QRPath    string   `json:"qr_svg_path,omitempty"`
+	UserCode  string   `json:"user_code,omitempty"`
+	CodeURL   string   `json:"code_url,omitempty"` // where a phone types the user code
+	Asker     *Profile `json:"asker,omitempty"`    // whom this browser may ask, masked
+}
+
+// begun is an attempt with its secrets, which only now are there in clear.
+type begun struct {
+	Attempt
+	secret, ticket, code string
+}
+
+// beginAttempt makes and stores an attempt. a says what is known of who asks.
+func (s *Server) beginAttempt(r *http.Request, a Attempt) (begun, error) {
+	for range 4 {
+		b := begun{secret: newSecret(), ticket: newID(), code: newUserCode()}
+		if a.Kind == ByPlain {
+			b.ticket, b.code = s.plainTicket(b.secret), s.plainUserCode(b.secret)
+			a.PKCE = pkce(s.plainVerifier(b.secret))
+		}
+		a.ID, a.Tenant, a.Channel, a.PhoneChannel = newID(), s.o.Tenant, "qr:"+newID(), "qrp:"+newID()
+		a.Secret, a.UserCode = HashOf(b.secret), s.userCodeHash(plainCode(b.code))
+		if a.Asked.ID != "" {
+			b.code, a.UserCode = "", Hash{}
+		}
+		b.Attempt = begin(a, time.Now(), HashOf(b.ticket), s.o.Times)
+		switch err := s.o.Store.Create(r.Context(), b.Attempt); {
+		case errors.Is(err, ErrConflict): // somebody has that user code
+		case err != nil:
+			return begun{}, err
+		default:
+			s.alarms.setIfLive(b.Attempt)
+			s.audit(r.Context(), r, ActionCreated, b.Attempt, b.Asked.ID)
+			return b, nil
+		}
+	}
+	return begun{}, ErrConflict
 }
 
 // postAttempt makes an attempt for this browser. The browser sends the S256
-// challenge of its login code, and nothing else that is used.
+// challenge of its login code, and whether it asks its user without a code.
 func (s *Server) postAttempt(w http.ResponseWriter, r *http.Request) error {
 	var in struct {
 		Challenge string `json:"code_challenge"`
+		Ask       bool   `json:"ask"`
 	}
 	if err := readJSON(r, &in); err != nil {
 		return err
@@ -88,27 +125,55 @@ func (s *Server) postAttempt(w http.ResponseWriter, r *http.Request) error {
 	if !isChallenge(in.Challenge) {
 		return badRequest("code_challenge has to be the base64url of a SHA-256, without padding (PKCE S256).")
 	}
-	now, secret, ticket := time.Now(), newSecret(), newID()
-	a := begin(Attempt{
-		ID: newID(), Channel: "qr:" + newID(), PhoneChannel: "qrp:" + newID(),
-		Secret: HashOf(secret), Challenge: in.Challenge, Browser: s.browserOf(r),
-	}, now, HashOf(ticket), s.o.Times)
-	c, err := s.cookie(r, a.ID, secret, s.o.Times.longest()+time.Minute)
+	asker, err := s.asker(r)
 	if err != nil {
 		return err
 	}
-	grant, err := s.grant(a.Channel, now.Add(s.o.Times.longest()))
+	a := Attempt{Kind: ByPage, PKCE: in.Challenge, Browser: s.browserOf(r), Headless: headless(r), BrowserKey: s.browserKey(r)}
+	if in.Ask {
+		if a.Asked, err = s.mayAsk(asker); err != nil {
+			return err
+		}
+	}
+	b, err := s.openFor(w, r, a)
 	if err != nil {
 		return err
 	}
-	if err := s.o.Store.Create(r.Context(), a); err != nil {
+	grant, err := s.grant(b.Channel, time.Now().Add(s.o.Times.longest()))
+	if err != nil {
 		return err
 	}
-	s.alarms.setIfLive(a)
+	out := created{pageView: s.viewOf(b.Attempt), channelGrant: grant, AttemptID: b.ID}
+	if in.Ask {
+		s.ask(r.Context(), b.Attempt)
+	} else {
+		out.QRURL, out.QRPath = s.ticketURL(b.ticket), svgPath(b.ID, b.ticket)
+		out.UserCode, out.CodeURL = b.code, s.codeURL()
+		if asker.ID != "" {
+			p := asker.masked()
+			out.Asker = &p
+		}
+	}
+	writeJSON(w, http.StatusCreated, "application/json", out)
+	return nil
+}
+
+// openFor begins an attempt for the browser of r and gives it its cookie.
+func (s *Server) openFor(w http.ResponseWriter, r *http.Request, a Attempt) (begun, error) {
+	if _, err := s.cookie(r, "", "x", time.Minute); err != nil {
+		return begun{}, err // before anything is stored
+	}
+	b, err := s.beginAttempt(r, a)
+	if err != nil {
+		return begun{}, err
+	}
+	c, err := s.cookie(r, b.ID, b.secret, s.o.Times.longest()+time.Minute)
+	if err != nil {
+		return begun{}, err
+	}
 	s.clearDead(w, r)
 	http.SetCookie(w, c)
-	writeJSON(w, http.StatusCreated, "application/json", created{s.viewOf(a), grant, a.ID, s.ticketURL(ticket), svgPath(a.ID, ticket)})
-	return nil
+	return b, nil
 }
 
 // clearDead drops the cookies of attempts that are over, so that a page which
@@ -120,7 +185,7 @@ func (s *Server) clearDead(w http.ResponseWriter, r *http.Request) {
 		if !ours || !isID(id) || i > 50 {
 			continue
 		}
-		a, err := s.o.Store.Get(r.Context(), id)
+		a, err := s.get(r.Context(), id)
 		if err != nil && !errors.Is(err, ErrNotFound) || err == nil && !a.at(time.Now()).State.Terminal() {
 			continue
 		}
@@ -131,6 +196,9 @@ func (s *Server) clearDead(w http.ResponseWriter, r *http.Request) {
 }
 
 func (s *Server) ticketURL(ticket string) string { return ticketURL(s.public, ticket, s.o.KeepCase) }
+
+// codeURL is where a phone types a user code, as people read it.
+func (s *Server) codeURL() string { return s.public.Host + "/q" }
 
 func svgPath(id, ticket string) string {
 	return "/qr/attempts/" + id + "/qr.svg?t=" + url.QueryEscape(ticket)
@@ -188,13 +256,10 @@ func (s *Server) getCode(w http.ResponseWriter, r *http.Request) error {
 	if !isID(ticket) || a.State != Pending || !a.Ticket.Hash.Is(ticket) {
 		return errGone
 	}
-	svg, err := drawQR(s.ticketURL(ticket))
-	if err != nil {
-		return err
+	if a.Rotations == 0 {
+		s.funnel.shown()
 	}
-	w.Header().Set("Content-Type", "image/svg+xml")
-	_, _ = w.Write(svg) // the caller is gone, if anything
-	return nil
+	return writeQR(w, s.ticketURL(ticket))
 }
 
 func (s *Server) deleteAttempt(w http.ResponseWriter, r *http.Request) error {
@@ -207,51 +272,10 @@ func (s *Server) deleteAttempt(w http.ResponseWriter, r *http.Request) error {
 		return inState(err, a)
 	}
 	s.announce(r.Context(), a, "cancelled")
+	s.audit(r.Context(), r, ActionCancelled, a, a.UserID)
 	if c, err := s.cookie(r, a.ID, "", 0); err == nil {
 		http.SetCookie(w, c)
 	}
 	w.WriteHeader(http.StatusNoContent)
-	return nil
-}
-
-// postExchange is where an approval becomes a session: once, for the browser
-// with the cookie and the login code. Whatever is wrong with the proof is the
-// same 403.
-func (s *Server) postExchange(w http.ResponseWriter, r *http.Request) error {
-	var in struct {
-		Verifier string `json:"code_verifier"`
-	}
-	if err := readJSON(r, &in); err != nil {
-		return err
-	}
-	id := r.PathValue("id")
-	secret := s.secretOf(r, id)
-	if !isID(id) {
-		return errForbidden
-	}
-	a, err := s.step(r.Context(), id, func(a Attempt, now time.Time) (Attempt, error) {
-		return a.consume(now, secret, in.Verifier)
-	})
-	if errors.Is(err, ErrNotFound) {
-		return errForbidden
-	}
-	if err != nil {
-		return inState(err, a)
-	}
-	c, err := s.cookie(r, a.ID, "", 0)
-	if err != nil {
-		return err
-	}
-	user := User{ID: a.UserID, Name: a.UserName}
-	if err := s.o.OnLogin(w, r, Login{User: user, Browser: a.Browser, Phone: a.PhoneIs, Attempt: a.ID}); err != nil {
-		s.tellPhone(r.Context(), a, "failed")
-		return err
-	}
-	http.SetCookie(w, c)
-	s.o.Logger.Info("qrlogin: signed in", "attempt", a.ID, "user", a.UserID, "browser", a.Browser.Label(), "ip", a.Browser.IP, "took", time.Since(a.Created).Round(time.Millisecond))
-	writeJSON(w, http.StatusOK, "application/json", map[string]string{"name": user.Name, "next": s.o.AfterLogin})
-	// The page does not wait for the phone to be told.
-	_ = http.NewResponseController(w).Flush() // a writer that cannot flush sends at the end
-	s.tellPhone(r.Context(), a, "completed")
 	return nil
 }

@@ -17,7 +17,10 @@ type pageView struct {
 	ExpiresAt  time.Time `json:"expires_at"`            // of the state
 	CodeEnds   time.Time `json:"code_ends_at,omitzero"` // pending: of the code
 	LastCode   bool      `json:"last_code,omitempty"`   // pending: no other code follows
+	Asked      bool      `json:"asked,omitempty"`       // pending: a phone was asked, there is no code
 	Profile    *Profile  `json:"profile,omitempty"`     // masked
+	Digits     int       `json:"digits,omitempty"`      // challenge: how many to type
+	Tries      int       `json:"tries,omitempty"`       // challenge: how many are left
 	ServerTime time.Time `json:"server_time"`
 }
 
@@ -26,8 +29,17 @@ func (s *Server) viewOf(a Attempt) pageView {
 	if a.State == Pending {
 		v.CodeEnds = a.Ticket.Ends.UTC()
 		v.LastCode = a.Rotations >= s.o.Times.Rotations
+		v.Asked = a.Asked.ID != ""
 	}
-	if a.State == Scanned || a.State == Approved {
+	if v.Asked {
+		p := a.Asked.masked()
+		v.Profile = &p
+	}
+	switch a.State {
+	case Challenged:
+		v.Digits, v.Tries = a.Digits, a.Tries
+		fallthrough
+	case Scanned, Approved:
 		p := User{Name: a.UserName}.masked()
 		v.Profile = &p
 	}
@@ -39,6 +51,7 @@ type phoneView struct {
 	Seq          uint64    `json:"seq"`
 	State        State     `json:"state"`
 	Reason       string    `json:"reason,omitempty"`
+	Risk         string    `json:"risk,omitempty"` // scanned: low, medium, high
 	SessionLabel string    `json:"session_label,omitempty"`
 	ExpiresAt    time.Time `json:"expires_at"`
 	ServerTime   time.Time `json:"server_time"`
@@ -69,7 +82,7 @@ func (s *Server) announce(ctx context.Context, a Attempt, event string) {
 		toPage = approvedView{Seq: a.Seq, State: a.State}
 	}
 	s.push(ctx, a.ID, a.Channel, event, toPage)
-	if a.UserID != "" && event != "scanned" && event != "approved" {
+	if a.UserID != "" && event != "scanned" && event != "approved" && event != "challenge" {
 		s.tellPhone(ctx, a, event)
 	}
 }

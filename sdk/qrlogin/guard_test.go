@@ -189,10 +189,10 @@ func TestHeadersOfAllPages(t *testing.T) {
 			t.Errorf("%s has something inline that its CSP forbids", what)
 		}
 	}
-	for _, name := range []string{"qrlogin.css", "login.js", "phone.js", "follow.js", "mark.svg"} {
+	for _, name := range []string{"qrlogin.css", "fanfare-qr-login.js", "face.js", "login.js", "phone.js", "follow.js", "mark.svg", "lang/en.js", "lang/ar.js"} {
 		stranger.want(200, "GET", "/qr/assets/"+name, nil)
 	}
-	for _, name := range []string{"login.html", "", "../server.go", "ui/"} {
+	for _, name := range []string{"login.html", "", "../server.go", "ui/", "lang/en.json", "lang/xx.js", "lang/en"} {
 		if a := stranger.do("GET", "/qr/assets/"+name, nil); a.Code == 200 {
 			t.Errorf("/qr/assets/%s is served", name)
 		}

@@ -114,7 +114,7 @@ func newRig(t *testing.T, change ...func(*qrlogin.Options)) *rig {
 	g := &rig{t: t, ff: &fakeFanfare{}, store: qrlogin.NewMemory(0), log: &lockedBuffer{}, host: "127.0.0.1:8090"}
 	plenty := qrlogin.Rate{PerMinute: 1_000_000, Burst: 1_000_000}
 	o := qrlogin.Options{
-		Fanfare: g.ff, Store: g.store, PublicURL: "http://127.0.0.1:8090", Site: "Example",
+		Fanfare: g.ff, Store: g.store, PublicURL: "http://127.0.0.1:8090", Site: "Example", Policy: qrlogin.Never,
 		Limits: qrlogin.Limits{Create: plenty, Scan: plenty, Decide: plenty, Exchange: plenty, Read: plenty},
 		Logger: slog.New(slog.NewTextHandler(g.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		PhoneUser: func(r *http.Request) (qrlogin.User, error) {
@@ -172,10 +172,15 @@ func (g *rig) phone(session string) *client {
 	return c
 }
 
+// rawForm is a body that is sent as it stands.
+type rawForm string
+
 func (c *client) do(method, path string, body any) answer {
 	c.g.t.Helper()
 	var payload []byte
-	if body != nil {
+	if form, ok := body.(rawForm); ok {
+		payload = []byte(form)
+	} else if body != nil {
 		payload, _ = json.Marshal(body)
 	}
 	r := httptest.NewRequest(method, path, bytes.NewReader(payload))

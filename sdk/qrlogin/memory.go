@@ -4,6 +4,7 @@ import (
 	"container/heap"
 	"context"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 )
@@ -15,6 +16,7 @@ type Memory struct {
 	max int
 
 	mu      sync.Mutex
+	writes  uint64
 	byID    map[string]Attempt
 	tickets map[Hash]string
 	ends    deadlines
@@ -39,6 +41,11 @@ func (m *Memory) Create(_ context.Context, a Attempt) error {
 	}
 	if _, ok := m.byID[a.ID]; ok {
 		return ErrConflict
+	}
+	for _, h := range a.Lookups() {
+		if _, taken := m.tickets[h]; taken {
+			return ErrConflict
+		}
 	}
 	m.put(Attempt{}, a)
 	return nil
@@ -92,14 +99,14 @@ func (m *Memory) Len() int {
 }
 
 func (m *Memory) put(old, a Attempt) {
-	a.Rev++
+	m.writes++
+	a.Rev = strconv.FormatUint(m.writes, 10)
 	a.Others = slices.Clone(a.Others)
-	delete(m.tickets, old.Ticket.Hash)
-	delete(m.tickets, old.Previous.Hash)
-	for _, t := range []Ticket{a.Ticket, a.Previous} {
-		if t.Hash != (Hash{}) {
-			m.tickets[t.Hash] = a.ID
-		}
+	for _, h := range old.Lookups() {
+		delete(m.tickets, h)
+	}
+	for _, h := range a.Lookups() {
+		m.tickets[h] = a.ID
 	}
 	m.byID[a.ID] = a
 	if !a.Until().Equal(old.Until()) {
@@ -113,8 +120,9 @@ func (m *Memory) forget(now time.Time) {
 	for len(m.ends) > 0 && !m.ends[0].at.After(now) {
 		d := heap.Pop(&m.ends).(deadline)
 		if a, ok := m.byID[d.id]; ok && !a.Until().After(now) {
-			delete(m.tickets, a.Ticket.Hash)
-			delete(m.tickets, a.Previous.Hash)
+			for _, h := range a.Lookups() {
+				delete(m.tickets, h)
+			}
 			delete(m.byID, d.id)
 		}
 	}

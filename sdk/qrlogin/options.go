@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -28,10 +27,19 @@ var ErrNotSignedIn = errors.New("qrlogin: nobody is signed in on this phone")
 
 // Login is a browser that has been let in.
 type Login struct {
-	User    User    // who scanned and approved; its Session is empty
-	Browser Browser // the browser that is signed in now
-	Phone   Browser // the phone that approved
-	Attempt string  // the attempt's id, for the audit log; not a secret
+	User     User    // who scanned and approved; its Session is empty
+	Browser  Browser // the browser that is signed in now
+	Phone    Browser // the phone that approved
+	Attempt  string  // the attempt's id, for the audit log; not a secret
+	Verified bool    // the phone verified its user (passkey) for just this sign-in
+	Risk     Risk    // what spoke against it, and was overcome
+}
+
+// Ask is a remembered browser that asks its user without a code.
+type Ask struct {
+	User    User // without Session
+	Browser Browser
+	Path    string // where the user's phone answers, a path of this origin; no secret
 }
 
 // Options say how the library is mounted. Fanfare, PhoneUser, OnLogin and
@@ -63,6 +71,36 @@ type Options struct {
 	AfterLogin string
 	// PasswordURL is a path to sign in without a phone; "" is none.
 	PasswordURL string
+
+	// PasskeyURL is the path below which the app signs in by passkey: POST
+	// begin answers WebAuthn request options, POST finish takes the assertion
+	// and answers {"next": path}. "" is none.
+	PasskeyURL string
+
+	// Confirm verifies the phone's user at each approval; nil does not. See
+	// Confirmer.
+	Confirm Confirmer
+	// Policy says when the digits of the phone have to be typed in the browser;
+	// default Adaptive.
+	Policy Policy
+	// Place says where an address is, for the person who decides and for the
+	// risk; default nobody knows.
+	Place func(netip.Addr) Place
+	// Known remembers browsers; default in memory.
+	Known KnownBrowsers
+	// OnAsk tells the user's phones that a remembered browser asks to be let
+	// in. Without it no browser can ask.
+	OnAsk func(context.Context, Ask) error
+	// Audit gets each step of each attempt, in the request's goroutine; the log
+	// gets them too.
+	Audit func(context.Context, Entry)
+
+	// Tenant names this site in a store that several sites share; default
+	// PublicURL's host. What one site keeps, another does not find.
+	Tenant string
+	// Pepper is the key that hides short codes in the store: 16 bytes or more,
+	// the same for all processes that share one. Default is random.
+	Pepper []byte
 
 	// PublicURL is where phones reach this app, "https://id.example.com". It
 	// stands in the QR code. Plain http is for trying out only.
@@ -110,11 +148,26 @@ func (o Options) checked() (Options, *url.URL, error) {
 	if o.AfterLogin == "" {
 		o.AfterLogin = "/"
 	}
-	for _, p := range []string{o.AfterLogin, o.PasswordURL} {
+	for _, p := range []string{o.AfterLogin, o.PasswordURL, o.PasskeyURL} {
 		if p != "" && !LocalPath(p) {
-			return o, nil, errors.New("qrlogin: AfterLogin and PasswordURL have to be paths of this origin, like /account")
+			return o, nil, errors.New("qrlogin: AfterLogin, PasswordURL and PasskeyURL have to be paths of this origin, like /account")
 		}
 	}
+	switch o.Policy {
+	case "":
+		o.Policy = Adaptive
+	case Adaptive, Always, Never:
+	default:
+		return o, nil, errors.New("qrlogin: Options.Policy has to be Adaptive, Always or Never")
+	}
+	if len(o.Pepper) > 0 && len(o.Pepper) < 16 {
+		return o, nil, errors.New("qrlogin: Options.Pepper has to have 16 bytes or more")
+	}
+	return o.defaults(public), public, nil
+}
+
+// defaults fills in what may be left out.
+func (o Options) defaults(public *url.URL) Options {
 	if o.Site == "" {
 		o.Site = public.Hostname()
 	}
@@ -133,8 +186,20 @@ func (o Options) checked() (Options, *url.URL, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
+	if o.Place == nil {
+		o.Place = func(netip.Addr) Place { return Place{} }
+	}
+	if o.Known == nil {
+		o.Known = newKnownMemory()
+	}
+	if o.Tenant == "" {
+		o.Tenant = public.Host
+	}
+	if len(o.Pepper) == 0 {
+		o.Pepper = []byte(newSecret())
+	}
 	o.Times, o.Limits = o.Times.withDefaults(), o.Limits.withDefaults()
-	return o, public, nil
+	return o
 }
 
 // LocalPath reports whether p is a path of this origin to which a browser may
@@ -149,43 +214,4 @@ func LocalPath(p string) bool {
 	}
 	// Also what is left after a proxy unescaped it must not begin with two slashes.
 	return !strings.HasPrefix(u.Path, "//") && !strings.ContainsAny(u.Path, "\\\r\n\t")
-}
-
-func connectionIP(r *http.Request) netip.Addr {
-	ap, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ap.Addr().Unmap()
-}
-
-// describe guesses from User-Agent: for people to recognise, never to trust.
-func describe(r *http.Request) Browser {
-	ua := r.UserAgent()
-	first := func(pairs ...string) string {
-		for i := 0; i < len(pairs); i += 2 {
-			if strings.Contains(ua, pairs[i]) {
-				return pairs[i+1]
-			}
-		}
-		return ""
-	}
-	return Browser{
-		Name: first("Edg", "Edge", "OPR/", "Opera", "Firefox/", "Firefox", "FxiOS", "Firefox", "CriOS", "Chrome", "Chrome/", "Chrome", "Safari/", "Safari"),
-		OS:   first("iPhone", "iOS", "iPad", "iPadOS", "Android", "Android", "Windows", "Windows", "Macintosh", "macOS", "CrOS", "ChromeOS", "Linux", "Linux"),
-	}
-}
-
-// loopback reports whether the request's Host is this very computer, the only
-// place where browsers take plain http for secure.
-func loopback(host string) bool {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	host = strings.Trim(host, "[]")
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	return err == nil && ip.IsLoopback()
 }

@@ -7,24 +7,39 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"strings"
 )
 
 //go:embed ui
 var ui embed.FS
 
-// pages draw what people see. Immutable, safe for concurrent use.
-type pages struct{ set *template.Template }
-
-func newPages() (*pages, error) {
-	set, err := template.ParseFS(ui, "ui/*.html")
-	if err != nil {
-		return nil, fmt.Errorf("qrlogin: %w", err)
-	}
-	return &pages{set}, nil
+// pages draw what people see, in their language. Immutable, safe for
+// concurrent use.
+type pages struct {
+	words words
+	sets  map[string]*template.Template // by language
 }
 
-// assets serves the style sheet, the scripts and the mark; templates are not
-// among them.
+func newPages() (*pages, error) {
+	w, err := readWords(ui)
+	if err != nil {
+		return nil, err
+	}
+	p := &pages{w, map[string]*template.Template{}}
+	for lang := range w {
+		set := template.New("").Funcs(template.FuncMap{
+			"t":    func(key string, pairs ...any) string { return w.say(lang, key, pairs...) },
+			"lang": func() string { return lang },
+		})
+		if p.sets[lang], err = set.ParseFS(ui, "ui/*.html"); err != nil {
+			return nil, fmt.Errorf("qrlogin: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// assets serves the style sheet, the scripts, the texts and the mark;
+// templates are not among them.
 func (p *pages) assets() http.Handler {
 	sub, err := fs.Sub(ui, "ui")
 	if err != nil { // "ui" is a valid path
@@ -32,42 +47,57 @@ func (p *pages) assets() http.Handler {
 	}
 	files := http.StripPrefix("/qr/assets/", http.FileServerFS(sub))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch name := r.URL.Path[len("/qr/assets/"):]; name {
-		case "qrlogin.css", "login.js", "phone.js", "follow.js", "mark.svg":
-			w.Header().Set("Cache-Control", "public, max-age=300")
+		name := r.URL.Path[len("/qr/assets/"):]
+		w.Header().Set("Cache-Control", "public, max-age=300")
+		switch name {
+		case "qrlogin.css", "fanfare-qr-login.js", "face.js", "login.js", "phone.js", "follow.js", "mark.svg":
 			files.ServeHTTP(w, r)
-		default:
-			gone().write(w)
+			return
 		}
+		if lang, ok := strings.CutPrefix(name, "lang/"); ok {
+			if text, ok := p.words.module(strings.TrimSuffix(lang, ".js")); ok && strings.HasSuffix(lang, ".js") {
+				w.Header().Set("Content-Type", "text/javascript; charset=utf-8")
+				_, _ = w.Write(text) // the caller is gone, if anything
+				return
+			}
+		}
+		w.Header().Set("Cache-Control", "no-store")
+		gone().write(w)
 	})
 }
 
-func (p *pages) draw(w http.ResponseWriter, status int, name string, data any) error {
+func (p *pages) draw(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	var b bytes.Buffer
-	if err := p.set.ExecuteTemplate(&b, name, data); err != nil {
+	if err := p.sets[p.words.match(r)].ExecuteTemplate(&b, name, data); err != nil {
 		return err
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Set("Vary", "Accept-Language")
 	w.WriteHeader(status)
 	_, _ = w.Write(b.Bytes()) // the caller is gone, if anything
 	return nil
 }
 
-func (s *Server) getLogin(w http.ResponseWriter, _ *http.Request) error {
-	return s.pages.draw(w, http.StatusOK, "login.html", map[string]any{"Site": s.o.Site, "Password": s.o.PasswordURL, "ShowLink": s.o.ShowLink})
-}
-
-func (p *pages) approve(w http.ResponseWriter, o Options, ticket string, u User, linked bool) {
-	err := p.draw(w, http.StatusOK, "approve.html", map[string]any{
-		"Site": o.Site, "Ticket": ticket, "Name": u.Name, "Linked": linked,
+func (s *Server) getLogin(w http.ResponseWriter, r *http.Request) error {
+	return s.pages.draw(w, r, http.StatusOK, "login.html", map[string]any{
+		"Site": s.o.Site, "Password": s.o.PasswordURL, "Passkey": s.o.PasskeyURL, "ShowLink": s.o.ShowLink,
 	})
-	if err != nil {
-		problemOf(err).write(w)
-	}
 }
 
-func (p *pages) message(w http.ResponseWriter, o Options, pr *problem) {
-	err := p.draw(w, pr.Status, "message.html", map[string]any{"Site": o.Site, "Title": pr.Detail, "Text": pr.Remedy})
+// approvePage is the phone's page: for a ticket, for a browser that asks, or to
+// type a code.
+type approvePage struct {
+	Site, Ticket, Asked, Name string
+	Linked, Type              bool
+}
+
+func (s *Server) drawApprove(w http.ResponseWriter, r *http.Request, p approvePage) error {
+	p.Site = s.o.Site
+	return s.pages.draw(w, r, http.StatusOK, "approve.html", p)
+}
+
+func (p *pages) message(w http.ResponseWriter, r *http.Request, o Options, pr *problem) {
+	err := p.draw(w, r, pr.Status, "message.html", map[string]any{"Site": o.Site, "Icon": "warn", "Title": pr.Detail, "Text": pr.Remedy})
 	if err != nil {
 		pr.write(w)
 	}

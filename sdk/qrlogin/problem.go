@@ -40,7 +40,11 @@ func forbidden() *problem {
 }
 
 func tooMany(wait time.Duration) *problem {
-	p := newProblem(http.StatusTooManyRequests, "rate_limited", "That was too often.", "Wait as long as Retry-After says.")
+	return newProblem(http.StatusTooManyRequests, "rate_limited", "That was too often.", "Wait as long as Retry-After says.").after(wait)
+}
+
+// after says how long to wait before the next try.
+func (p *problem) after(wait time.Duration) *problem {
 	p.wait = wait
 	return p
 }

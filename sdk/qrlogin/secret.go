@@ -6,6 +6,7 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"strings"
 )
 
@@ -27,6 +28,17 @@ func (h Hash) Equal(o Hash) bool {
 
 // String is the hash in hex, fit for a key in a store.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// MarshalText writes the hash in hex.
+func (h Hash) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (h *Hash) UnmarshalText(text []byte) error {
+	if n, err := hex.Decode(h[:], text); err != nil || n != len(h) || len(text) != 2*len(h) {
+		return errors.New("qrlogin: this is not the hex of a SHA-256")
+	}
+	return nil
+}
 
 // newID makes 128 random bits or more as 26 characters of A-Z and 2-7.
 func newID() string { return rand.Text() }

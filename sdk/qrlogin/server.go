@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -26,7 +25,13 @@ type Server struct {
 	watch  *watchers
 	alarms *alarms
 
+	funnel funnel
+
 	create, scan, decide, exchange, read *limiter
+
+	wrongUser, wrongAddress *strikes // user codes that are none, by account and by address
+	unanswered, asking      *strikes // browsers that ask, by user
+	crowd                   *crowd
 }
 
 // New makes a Server. It starts nothing.
@@ -43,6 +48,8 @@ func New(o Options) (*Server, error) {
 		o: o, public: public, pages: pages, watch: newWatchers(), alarms: newAlarms(),
 		create: newLimiter(o.Limits.Create), scan: newLimiter(o.Limits.Scan), decide: newLimiter(o.Limits.Decide),
 		exchange: newLimiter(o.Limits.Exchange), read: newLimiter(o.Limits.Read),
+		wrongUser: newStrikes(5, 10*time.Minute), wrongAddress: newStrikes(20, 10*time.Minute),
+		unanswered: newStrikes(5, time.Hour), asking: newStrikes(3, o.Times.Decide), crowd: newCrowd(),
 	}
 	if s.csp, err = policy(o); err != nil {
 		return nil, err
@@ -68,14 +75,18 @@ func (s *Server) routes() http.Handler {
 	route("POST /qr/attempts/{id}/rotate", s.create, s.postRotate)
 	route("GET /qr/attempts/{id}", s.read, s.getAttempt)
 	route("GET /qr/attempts/{id}/qr.svg", s.read, s.getCode)
+	route("POST /qr/attempts/{id}/code", s.exchange, s.postCode)
 	route("POST /qr/attempts/{id}/exchange", s.exchange, s.postExchange)
 	route("DELETE /qr/attempts/{id}", s.read, s.deleteAttempt)
 	route("POST /qr/scan", s.scan, s.postScan)
 	route("POST /qr/attempts/{id}/decision", s.decide, s.postDecision)
 	route("GET /qr/attempts/{id}/phone", s.read, s.getPhone)
 	route("GET /qr/login", s.read, s.getLogin)
+	s.plainRoutes(route)
 	route("GET /q/{ticket}", s.read, s.getApprove)
 	route("GET /Q/{ticket}", s.read, s.getApprove)
+	route("GET /q/{$}", s.read, s.getType)
+	route("GET /qr/ask/{id}", s.read, s.getAsk)
 	mux.Handle("GET /qr/assets/", s.pages.assets())
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) { s.refuse(w, r, gone()) })
 	cross := http.NewCrossOriginProtection()
@@ -83,10 +94,13 @@ func (s *Server) routes() http.Handler {
 	return cross.Handler(mux)
 }
 
+// maxBody is the longest request: an assertion of a passkey is 2 KB or so.
+const maxBody = 16 << 10
+
 // ServeHTTP is http.Handler's.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.harden(w.Header())
-	r.Body = http.MaxBytesReader(w, r.Body, 4096)
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	s.mux.ServeHTTP(w, r)
 }
 
@@ -109,6 +123,7 @@ func (s *Server) Run(ctx context.Context) error {
 		switch {
 		case err == nil:
 			s.announce(ctx, a, "expired")
+			s.audit(ctx, nil, ActionExpired, a, a.UserID)
 		case errors.Is(err, errState):
 			s.alarms.setIfLive(a) // another node gave it more time
 		case !errors.Is(err, ErrNotFound) && ctx.Err() == nil:
@@ -117,11 +132,26 @@ func (s *Server) Run(ctx context.Context) error {
 	})
 }
 
+// get is the attempt of that id, if it is of this site.
+func (s *Server) get(ctx context.Context, id string) (Attempt, error) {
+	if !isID(id) {
+		return Attempt{}, ErrNotFound
+	}
+	return s.ours(s.o.Store.Get(ctx, id))
+}
+
+func (s *Server) ours(a Attempt, err error) (Attempt, error) {
+	if err == nil && a.Tenant != s.o.Tenant {
+		return Attempt{}, ErrNotFound
+	}
+	return a, err
+}
+
 // step moves an attempt by compare-and-set. On errState the attempt comes too,
 // as it stands.
 func (s *Server) step(ctx context.Context, id string, fn func(Attempt, time.Time) (Attempt, error)) (Attempt, error) {
 	for range 32 {
-		a, err := s.o.Store.Get(ctx, id)
+		a, err := s.get(ctx, id)
 		if err != nil {
 			return Attempt{}, err
 		}
@@ -157,8 +187,8 @@ func (s *Server) limit(l *limiter, r *http.Request, n int) error {
 
 // browserOf describes the caller.
 func (s *Server) browserOf(r *http.Request) Browser {
-	b := s.o.Describe(r)
-	b.IP = s.ip(r).String()
+	b, ip := s.o.Describe(r), s.ip(r)
+	b.IP, b.Place = ip.String(), s.o.Place(ip)
 	return b
 }
 
@@ -168,8 +198,9 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	if p.Status >= 500 && r.Context().Err() == nil {
 		s.o.Logger.Error("qrlogin: a request failed", "path", ScrubPath(r.URL.Path), "error", err)
 	}
-	if r.Method == http.MethodGet && strings.Contains(r.Header.Get("Accept"), "text/html") {
-		s.pages.message(w, s.o, p)
+	form := r.Header.Get("Content-Type") == "application/x-www-form-urlencoded"
+	if (r.Method == http.MethodGet || form) && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		s.pages.message(w, r, s.o, p)
 		return
 	}
 	p.write(w)
@@ -189,53 +220,4 @@ func readJSON(r *http.Request, into any) error {
 		return badRequest("The body is not the JSON object that belongs here.")
 	}
 	return nil
-}
-
-// ScrubPath is a request path fit for an access log: the ticket of the QR
-// code's path is replaced. Never log a query.
-func ScrubPath(path string) string {
-	if len(path) > 3 && strings.EqualFold(path[:3], "/q/") {
-		return path[:3] + "-"
-	}
-	return path
-}
-
-// policy is the Content-Security-Policy of all pages.
-func policy(o Options) (string, error) {
-	connect := "'self'"
-	if o.FanfareURL != "" {
-		u, err := url.Parse(o.FanfareURL)
-		if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-			return "", errors.New("qrlogin: Options.FanfareURL has to be an http or https URL")
-		}
-		connect += fmt.Sprintf(" %s://%s ws%s://%s", u.Scheme, u.Host, strings.TrimPrefix(u.Scheme, "http"), u.Host)
-	}
-	script := "'self'"
-	if u, err := url.Parse(o.SDKURL); err != nil {
-		return "", errors.New("qrlogin: Options.SDKURL has to be a URL or a path")
-	} else if u.Host != "" {
-		script += " " + u.Scheme + "://" + u.Host
-	}
-	return "default-src 'none'; script-src " + script + "; style-src 'self'; img-src 'self' data:; connect-src " + connect +
-		"; form-action 'self'; base-uri 'none'; frame-ancestors 'none'", nil
-}
-
-func (s *Server) harden(h http.Header) {
-	h.Set("Content-Security-Policy", s.csp)
-	Harden(h)
-}
-
-// Harden sets the headers that the library sets on each of its answers, but
-// for the Content-Security-Policy: no framing, no referrer, no cache. Without
-// a referrer browsers send "Origin: null" with forms, so CrossOriginProtection
-// lets these through only where browsers send Sec-Fetch-Site: over https, and
-// on this computer.
-func Harden(h http.Header) {
-	h.Set("X-Frame-Options", "DENY")
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Referrer-Policy", "no-referrer")
-	h.Set("Cache-Control", "no-store")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cross-Origin-Resource-Policy", "same-origin")
-	h.Set("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
 }

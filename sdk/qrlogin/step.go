@@ -12,7 +12,9 @@ type Times struct {
 	Rotations   int           // how many codes after the first; default 4, then the page waits for a click
 	Grace       time.Duration // how long a replaced code is still taken; default 10 s
 	Decide      time.Duration // from scan to decision; default 120 s
+	Challenge   time.Duration // to type the digits that the phone shows; default 90 s
 	Exchange    time.Duration // from approval to sign-in; default 60 s
+	Device      time.Duration // the code of a device (RFC 8628), which does not turn; default 600 s
 }
 
 func (t Times) withDefaults() Times {
@@ -25,7 +27,9 @@ func (t Times) withDefaults() Times {
 	set(&t.NextTicket, 30*time.Second)
 	set(&t.Grace, 10*time.Second)
 	set(&t.Decide, 120*time.Second)
+	set(&t.Challenge, 90*time.Second)
 	set(&t.Exchange, 60*time.Second)
+	set(&t.Device, 600*time.Second)
 	if t.Rotations <= 0 {
 		t.Rotations = 4
 	}
@@ -37,15 +41,21 @@ func (t Times) pending() time.Duration {
 	return t.FirstTicket + time.Duration(t.Rotations)*t.NextTicket
 }
 
-// longest is the longest life of an attempt from creation to its end.
-func (t Times) longest() time.Duration { return t.pending() + t.Grace + t.Decide + t.Exchange }
+// longest is the longest life of a page's attempt from creation to its end.
+func (t Times) longest() time.Duration {
+	return t.pending() + t.Grace + t.Decide + t.Challenge + t.Exchange
+}
 
 // scanner is the phone that scans.
 type scanner struct {
 	user  User
 	is    Browser
 	nonce Hash
+	found Signals
 }
+
+// maxTries is how often the digits may be typed.
+const maxTries = 3
 
 // at is the attempt as it is at now: expired when its time is up. All steps
 // begin with it, so an attempt is over on time even where no timer ran.
@@ -66,8 +76,18 @@ func (a Attempt) end(s State, now time.Time) Attempt {
 func begin(a Attempt, now time.Time, ticket Hash, t Times) Attempt {
 	a.State, a.Seq, a.Created = Pending, 1, now
 	a.PendEnds = now.Add(t.pending())
-	a.Deadline = a.PendEnds
 	a.Ticket = t.ticket(ticket, now.Add(t.FirstTicket))
+	switch {
+	case a.Asked.ID != "": // there is no code to scan
+		a.Ticket, a.PendEnds = Ticket{}, now.Add(t.Decide)
+	case a.Kind == ByPlain: // nor does a page without scripts
+		a.PendEnds = now.Add(t.FirstTicket + 2*t.NextTicket)
+		a.Ticket, a.Rotations = Ticket{Hash: ticket, Ends: a.PendEnds, Dead: a.PendEnds}, t.Rotations
+	case a.Kind == ByDevice: // a device does not turn its code
+		a.PendEnds = now.Add(t.Device)
+		a.Ticket, a.Rotations = Ticket{Hash: ticket, Ends: a.PendEnds, Dead: a.PendEnds}, t.Rotations
+	}
+	a.Deadline = a.PendEnds
 	return a
 }
 
@@ -79,7 +99,7 @@ func (t Times) ticket(h Hash, ends time.Time) Ticket {
 // phone may be looking at it right now.
 func (a Attempt) rotate(now time.Time, ticket Hash, t Times) (Attempt, error) {
 	b := a.at(now)
-	if b.State != Pending || b.Rotations >= t.Rotations {
+	if b.State != Pending || b.Rotations >= t.Rotations || b.Asked.ID != "" {
 		return a, errState
 	}
 	b.Previous = b.Ticket
@@ -95,8 +115,12 @@ func (a Attempt) rotate(now time.Time, ticket Hash, t Times) (Attempt, error) {
 	return b, nil
 }
 
-// takes reports whether the ticket h is one of the attempt's that still live.
+// takes reports whether the ticket h is one of the attempt's that still live,
+// or its user code.
 func (a Attempt) takes(h Hash, now time.Time) bool {
+	if a.UserCode.Equal(h) && now.Before(a.PendEnds) {
+		return true
+	}
 	for _, t := range []Ticket{a.Ticket, a.Previous} {
 		if t.Hash.Equal(h) && now.Before(t.Dead) {
 			return true
@@ -111,6 +135,19 @@ func (a Attempt) scan(now time.Time, h Hash, by scanner, t Times) (Attempt, erro
 	if !a.takes(h, now) {
 		return a, errGone
 	}
+	return a.claim(now, by, t)
+}
+
+// answer gives an attempt without a code to a phone of the person whom the
+// browser named.
+func (a Attempt) answer(now time.Time, by scanner, t Times) (Attempt, error) {
+	if a.Asked.ID == "" || a.Asked.ID != by.user.ID {
+		return a, errGone
+	}
+	return a.claim(now, by, t)
+}
+
+func (a Attempt) claim(now time.Time, by scanner, t Times) (Attempt, error) {
 	b := a.at(now)
 	switch b.State {
 	case Expired:
@@ -121,7 +158,7 @@ func (a Attempt) scan(now time.Time, h Hash, by scanner, t Times) (Attempt, erro
 	}
 	b.State, b.Deadline = Scanned, now.Add(t.Decide)
 	b.UserID, b.UserName, b.Phone = by.user.ID, by.user.Name, HashOf(by.user.Session)
-	b.PhoneIs, b.Nonce = by.is, by.nonce
+	b.PhoneIs, b.Nonce, b.ScannedAt, b.Found = by.is, by.nonce, now, by.found
 	b.Seq++
 	return b, nil
 }
@@ -131,7 +168,7 @@ func (a Attempt) scan(now time.Time, h Hash, by scanner, t Times) (Attempt, erro
 func (a Attempt) scannedAgain(now time.Time, by User) Attempt {
 	b := a.at(now)
 	who := HashOf(by.ID)
-	if b.State != Scanned || by.ID == b.UserID || slices.ContainsFunc(b.Others, who.Equal) {
+	if b.State != Scanned && b.State != Challenged && b.State != Approved || by.ID == b.UserID || slices.ContainsFunc(b.Others, who.Equal) {
 		return a
 	}
 	b.Others = append(slices.Clone(b.Others), who)
@@ -147,9 +184,18 @@ func (a Attempt) heldBy(u User) bool {
 	return a.UserID != "" && a.UserID == u.ID && a.Phone.Is(u.Session)
 }
 
+// verdict is what the server makes of a yes.
+type verdict struct {
+	risk     Risk
+	check    Hash // of the digits to be typed; zero: none are asked for
+	digits   int
+	verified bool // the phone verified its user for just this
+	remember bool
+}
+
 // decide is the phone's yes or no. Only the phone that scanned may, with the
 // nonce it was given, once.
-func (a Attempt) decide(now time.Time, by User, nonce string, yes bool, t Times) (Attempt, error) {
+func (a Attempt) decide(now time.Time, by User, nonce string, yes bool, v verdict, t Times) (Attempt, error) {
 	if !a.heldBy(by) || !a.Nonce.Is(nonce) {
 		return a, errForbidden
 	}
@@ -160,9 +206,67 @@ func (a Attempt) decide(now time.Time, by User, nonce string, yes bool, t Times)
 	if !yes {
 		return b.end(Rejected, now), nil
 	}
-	b.State, b.Deadline = Approved, now.Add(t.Exchange)
+	b.Risk, b.Verified, b.Remember, b.ApprovedAt = v.risk, v.verified, v.remember, now
+	switch {
+	case v.risk.Refuse:
+		b = b.end(Rejected, now)
+		b.Reason = reasonRisk
+		return b, nil
+	case v.check != Hash{}:
+		b.State, b.Deadline = Challenged, now.Add(t.Challenge)
+		b.Check, b.Digits, b.Tries = v.check, v.digits, maxTries
+	default:
+		b.State, b.Deadline = Approved, now.Add(t.Exchange)
+	}
 	b.Seq++
 	return b, nil
+}
+
+// withdraw is the phone that takes its yes back while digits are asked for.
+func (a Attempt) withdraw(now time.Time, by User, nonce string) (Attempt, error) {
+	if !a.heldBy(by) || !a.Nonce.Is(nonce) {
+		return a, errForbidden
+	}
+	b := a.at(now)
+	if b.State != Challenged {
+		return a, errState
+	}
+	return b.end(Rejected, now), nil
+}
+
+// typed is the browser's answer to the digits on the phone: a transfer, which
+// shows that whoever sits there sees that phone. Wrong ones count.
+func (a Attempt) typed(now time.Time, secret, verifier string, check Hash, t Times) (Attempt, error) {
+	if !a.proves(secret, verifier) {
+		return a, errForbidden
+	}
+	b := a.at(now)
+	if b.State != Challenged {
+		return a, errState
+	}
+	if b.Check.Equal(check) {
+		b.State, b.Deadline, b.ApprovedAt = Approved, now.Add(t.Exchange), now
+		b.Seq++
+		return b, nil
+	}
+	if b.Tries--; b.Tries <= 0 {
+		b = b.end(Rejected, now)
+		b.Reason = reasonWrongCode
+		return b, nil
+	}
+	b.Seq++
+	return b, nil
+}
+
+// proves reports whether secret and verifier are those of who began.
+func (a Attempt) proves(secret, verifier string) bool {
+	if !a.Secret.Is(secret) {
+		return false
+	}
+	if a.PKCE == "" {
+		return a.Kind != ByPage
+	}
+	return verifies(verifier, a.PKCE)
 }
 
 // cancel is the browser going away, at any time before the end.
@@ -186,7 +290,7 @@ func (a Attempt) expire(now time.Time) (Attempt, error) {
 // consume turns the approval into the one sign-in, for the browser that has
 // both the cookie and the login code.
 func (a Attempt) consume(now time.Time, secret, verifier string) (Attempt, error) {
-	if !a.Secret.Is(secret) || !verifies(verifier, a.Challenge) {
+	if !a.proves(secret, verifier) {
 		return a, errForbidden
 	}
 	b := a.at(now)

@@ -9,11 +9,12 @@ import (
 // the store forgets it then, and never keeps one for ever. Methods are called
 // from many goroutines.
 type Store interface {
-	// Create keeps a new attempt. ErrFull when there is no room.
+	// Create keeps a new attempt. ErrFull when there is no room, ErrConflict
+	// when another one has its ID or one of its Lookups.
 	Create(ctx context.Context, a Attempt) error
 	// Get is the attempt of that id, or ErrNotFound.
 	Get(ctx context.Context, id string) (Attempt, error)
-	// ByTicket is the attempt whose Ticket or Previous has that hash, or
+	// ByTicket is the attempt that has that hash among its Lookups, or
 	// ErrNotFound.
 	ByTicket(ctx context.Context, ticket Hash) (Attempt, error)
 	// Swap puts a in place of the stored attempt of the same ID if that still

@@ -76,7 +76,7 @@ func (s *Server) settle(r *http.Request, a Attempt) Attempt {
 		if !ok {
 			return a
 		}
-		if b, err := s.o.Store.Get(ctx, a.ID); err == nil {
+		if b, err := s.get(ctx, a.ID); err == nil {
 			a = b.at(time.Now())
 		}
 		over := a.Seq > after
