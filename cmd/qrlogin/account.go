@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"math"
 	"net/http"
@@ -45,17 +44,18 @@ func (a *app) draw(w http.ResponseWriter, status int, name string, data any) {
 type form struct {
 	Site, Fault, User, ReturnTo string
 	ForCode                     bool // it stands between a code and its approve page
+	Passkey                     bool // passkeys can be had here
 }
 
 func (a *app) getSignIn(w http.ResponseWriter, _ *http.Request) {
-	a.draw(w, http.StatusOK, "signin.html", form{Site: a.o.site})
+	a.draw(w, http.StatusOK, "signin.html", form{Site: a.o.site, Passkey: a.passkeys != nil})
 }
 
 // signInForCode is the sign-in form at the code's own address. The way back
 // goes into the form, never into a URL: it holds the ticket.
 func (a *app) signInForCode(w http.ResponseWriter, r *http.Request, returnTo string) {
 	a.allowForms(w, r)
-	a.draw(w, http.StatusOK, "signin.html", form{Site: a.o.site, ReturnTo: returnTo, ForCode: true})
+	a.draw(w, http.StatusOK, "signin.html", form{Site: a.o.site, ReturnTo: returnTo, ForCode: true, Passkey: a.passkeys != nil})
 }
 
 func (a *app) postSignIn(w http.ResponseWriter, r *http.Request) {
@@ -64,7 +64,7 @@ func (a *app) postSignIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, back := strings.ToLower(strings.TrimSpace(r.PostFormValue("user"))), r.PostFormValue("return_to")
-	f := form{Site: a.o.site, User: id, ReturnTo: back, ForCode: back != ""}
+	f := form{Site: a.o.site, User: id, ReturnTo: back, ForCode: back != "", Passkey: a.passkeys != nil}
 	if back == "" {
 		back = "/"
 	}
@@ -90,7 +90,7 @@ func (a *app) postSignIn(w http.ResponseWriter, r *http.Request) {
 		a.draw(w, http.StatusUnauthorized, "signin.html", f)
 	default:
 		a.tries.forgive(account)
-		if err := a.begin(w, r, one.ID, "Password"); err != nil {
+		if err := a.begin(w, r, session{User: one.ID, Via: "Password"}); err != nil {
 			http.Error(w, "Open this page by https: "+err.Error()+".", http.StatusForbidden)
 			return
 		}
@@ -100,8 +100,7 @@ func (a *app) postSignIn(w http.ResponseWriter, r *http.Request) {
 
 func (a *app) postSignOut(w http.ResponseWriter, r *http.Request) {
 	if s, ok := a.current(r); ok {
-		a.sessions.end(s.User, s.ID)
-		a.tell(s.User, "signed_out", s)
+		a.drop(s)
 	}
 	if name, secure, err := a.cookieName(r); err == nil {
 		http.SetCookie(w, &http.Cookie{Name: name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode})
@@ -141,7 +140,12 @@ func (a *app) getAccount(w http.ResponseWriter, r *http.Request) {
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 		return
 	}
-	a.draw(w, http.StatusOK, "account.html", map[string]any{"Site": a.o.site, "Name": a.users.byID[s.User].Name, "This": s.ID, "Devices": a.devices(s)})
+	one, _ := a.users.get(s.User)
+	deeds := a.activity.of(s.User)
+	a.draw(w, http.StatusOK, "account.html", map[string]any{
+		"Site": a.o.site, "Name": one.Name, "This": s.ID, "Devices": a.devices(s), "Passkeys": one.Passkeys, "CanPasskey": a.passkeys != nil, "Limited": s.limited(),
+		"Browsers": a.browsers.of(s.User), "Deeds": deeds[:min(8, len(deeds))],
+	})
 }
 
 // getDevices is the list alone, for a page that heard of a change.
@@ -166,29 +170,69 @@ func (a *app) getLive(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	channel := userChannel(s.User)
-	token, err := a.o.ff.Token("", protocol.Grants{Subscribe: []string{channel}}, liveToken)
+	token, err := a.o.ff.Token(s.ID, protocol.Grants{Subscribe: []string{channel}}, liveToken)
 	if err != nil {
 		a.o.log.Error("a token could not be signed", "error", err)
 		http.Error(w, "Something went wrong.", http.StatusInternalServerError)
 		return
 	}
-	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(map[string]string{"fanfare_url": a.o.fanfareURL, "channel": channel, "token": token}) // the caller is gone, if anything
+	jsonAnswer(w, http.StatusOK, map[string]string{"fanfare_url": a.o.fanfareURL, "channel": channel, "token": token})
 }
 
 // postEnd ends another device's session. It takes effect at that device's next
-// request, and its account page leaves at once.
+// request, and its live connection is closed.
 func (a *app) postEnd(w http.ResponseWriter, r *http.Request) {
 	s, ok := a.current(r)
 	if !ok {
 		http.Redirect(w, r, "/login", http.StatusSeeOther)
 		return
 	}
-	id := r.PathValue("id")
-	if !a.sessions.end(s.User, id) {
-		http.Error(w, "There is no such device.", http.StatusNotFound)
+	for _, other := range a.sessions.list(s.User) {
+		if other.ID == r.PathValue("id") && a.drop(other) {
+			a.note(s.User, "ended", other.Label, a.ip(r).String())
+			http.Redirect(w, r, "/", http.StatusSeeOther)
+			return
+		}
+	}
+	http.Error(w, "There is no such device.", http.StatusNotFound)
+}
+
+// postEndOthers ends all sessions of the user but this one.
+func (a *app) postEndOthers(w http.ResponseWriter, r *http.Request) {
+	s, ok := a.current(r)
+	if !ok {
+		http.Redirect(w, r, "/login", http.StatusSeeOther)
 		return
 	}
-	a.tell(s.User, "signed_out", session{ID: id})
+	for _, other := range a.sessions.list(s.User) {
+		if other.ID != s.ID && a.drop(other) {
+			a.note(s.User, "ended", other.Label, a.ip(r).String())
+		}
+	}
 	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// postForget forgets the user's known browsers.
+func (a *app) postForget(w http.ResponseWriter, r *http.Request) {
+	s, ok := a.current(r)
+	if !ok {
+		http.Redirect(w, r, "/login", http.StatusSeeOther)
+		return
+	}
+	if err := a.browsers.forget(s.User); err != nil {
+		a.o.log.Error("known browsers could not be forgotten", "error", err)
+		http.Error(w, "Something went wrong.", http.StatusInternalServerError)
+		return
+	}
+	http.Redirect(w, r, "/", http.StatusSeeOther)
+}
+
+// getActivity is what happened to the account, as JSON, newest first.
+func (a *app) getActivity(w http.ResponseWriter, r *http.Request) {
+	s, ok := a.current(r)
+	if !ok {
+		http.Error(w, "Not signed in.", http.StatusUnauthorized)
+		return
+	}
+	jsonAnswer(w, http.StatusOK, map[string]any{"activity": a.activity.of(s.User)})
 }

@@ -24,7 +24,10 @@ type app struct {
 	o        appOptions
 	public   *url.URL
 	users    *users
+	browsers *browsers
+	passkeys *passkeys // nil where the address can have none
 	sessions *sessions
+	activity *activity
 	tries    *tries
 	qr       *qrlogin.Server
 	pages    *template.Template
@@ -32,35 +35,41 @@ type app struct {
 	told     sync.WaitGroup // pushes under way
 }
 
+// broadcaster is what the app needs of Fanfare; *fanfare.Client is one.
+type broadcaster interface {
+	qrlogin.Fanfare
+	Kick(ctx context.Context, user string) (int, error)
+}
+
 // appOptions are what the app is built from.
 type appOptions struct {
-	ff         qrlogin.Fanfare
+	ff         broadcaster
 	fanfareURL string                  // where browsers reach Fanfare; "" = here
 	mounts     map[string]http.Handler // what Fanfare serves here
 	users      *users
+	browsers   *browsers
 	publicURL  string
 	site       string
 	showLink   bool
 	proxies    []netip.Prefix
 	times      qrlogin.Times
 	limits     qrlogin.Limits
+	policy     qrlogin.Policy
 	log        *slog.Logger
 }
 
 func newApp(o appOptions) (a *app, err error) {
-	a = &app{o: o, users: o.users, sessions: newSessions(), tries: newTries()}
+	a = &app{o: o, users: o.users, browsers: o.browsers, sessions: newSessions(), activity: newActivity(), tries: newTries()}
 	if a.public, err = url.Parse(o.publicURL); err != nil {
+		return nil, err
+	}
+	if a.passkeys, err = newPasskeys(a.public, o.site, o.users); err != nil {
 		return nil, err
 	}
 	if a.pages, err = template.ParseFS(ui, "ui/*.html"); err != nil {
 		return nil, err
 	}
-	a.qr, err = qrlogin.New(qrlogin.Options{
-		Fanfare: o.ff, FanfareURL: o.fanfareURL, PublicURL: o.publicURL, Site: o.site, ShowLink: o.showLink,
-		PhoneUser: a.phoneUser, SignIn: a.signInForCode, OnLogin: a.onLogin, PasswordURL: "/signin",
-		ClientIP: a.ip, Describe: describe, Times: o.times, Limits: o.limits, Logger: o.log,
-	})
-	if err != nil {
+	if a.qr, err = a.newQR(); err != nil {
 		return nil, err
 	}
 	mux := http.NewServeMux()
@@ -70,6 +79,25 @@ func newApp(o appOptions) (a *app, err error) {
 	for _, pattern := range []string{"/qr/", "/q/", "/Q/"} {
 		mux.Handle(pattern, a.qr)
 	}
+	mux.Handle("/", a.guard(a.ownRoutes()))
+	a.handler = accessLog(o.log, a.ip, mux)
+	return a, nil
+}
+
+func (a *app) newQR() (*qrlogin.Server, error) {
+	o := a.o
+	options := qrlogin.Options{
+		Fanfare: o.ff, FanfareURL: o.fanfareURL, PublicURL: o.publicURL, Site: o.site, ShowLink: o.showLink,
+		PhoneUser: a.phoneUser, SignIn: a.signInForCode, OnLogin: a.onLogin, OnAsk: a.onAsk, Audit: a.audited, Known: o.browsers, PasswordURL: "/signin",
+		ClientIP: a.ip, Describe: describe, Place: placeOf, Policy: o.policy, Times: o.times, Limits: o.limits, Logger: o.log,
+	}
+	if a.passkeys != nil {
+		options.PasskeyURL, options.Confirm = "/passkey", a.passkeys
+	}
+	return qrlogin.New(options)
+}
+
+func (a *app) ownRoutes() http.Handler {
 	own := http.NewServeMux()
 	own.HandleFunc("GET /{$}", a.getAccount)
 	own.Handle("GET /login", a.qr.LoginPage())
@@ -78,15 +106,26 @@ func newApp(o appOptions) (a *app, err error) {
 	own.HandleFunc("POST /signout", a.postSignOut)
 	own.HandleFunc("GET /account/live", a.getLive)
 	own.HandleFunc("GET /account/devices", a.getDevices)
+	own.HandleFunc("GET /account/activity", a.getActivity)
 	own.HandleFunc("POST /account/devices/{id}/end", a.postEnd)
-	own.HandleFunc("GET /assets/account.js", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "public, max-age=300")
-		http.ServeFileFS(w, r, ui, "ui/account.js")
-	})
+	own.HandleFunc("POST /account/devices/end-others", a.postEndOthers)
+	own.HandleFunc("POST /account/browsers/forget", a.postForget)
+	own.HandleFunc("GET /funnel", a.getFunnel)
+	if a.passkeys != nil {
+		own.HandleFunc("POST /passkey/begin", a.postPasskeyBegin)
+		own.HandleFunc("POST /passkey/finish", a.postPasskeyFinish)
+		own.HandleFunc("POST /account/passkeys/begin", a.postAddBegin)
+		own.HandleFunc("POST /account/passkeys/finish", a.postAddFinish)
+		own.HandleFunc("POST /account/passkeys/{id}/remove", a.postRemove)
+	}
+	for _, name := range []string{"account.js", "signin.js"} {
+		own.HandleFunc("GET /assets/"+name, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Cache-Control", "public, max-age=300")
+			http.ServeFileFS(w, r, ui, "ui/"+name)
+		})
+	}
 	own.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
-	mux.Handle("/", a.guard(own))
-	a.handler = accessLog(o.log, a.ip, mux)
-	return a, nil
+	return own
 }
 
 func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
@@ -109,7 +148,7 @@ func (a *app) guard(next http.Handler) http.Handler {
 		w.Header().Set("Content-Security-Policy", csp)
 		qrlogin.Harden(w.Header())
 		a.allowForms(w, r)
-		r.Body = http.MaxBytesReader(w, r.Body, 8192)
+		r.Body = http.MaxBytesReader(w, r.Body, 16<<10)
 		cross.ServeHTTP(w, r)
 	})
 }
@@ -131,27 +170,61 @@ func (a *app) phoneUser(r *http.Request) (qrlogin.User, error) {
 	if !ok {
 		return qrlogin.User{}, qrlogin.ErrNotSignedIn
 	}
-	return qrlogin.User{ID: s.User, Name: a.users.byID[s.User].Name, Session: s.ID}, nil
+	one, _ := a.users.get(s.User)
+	return qrlogin.User{ID: s.User, Name: one.Name, Session: s.ID}, nil
 }
 
 // onLogin is the library's second callback: a browser was let in.
 func (a *app) onLogin(w http.ResponseWriter, r *http.Request, l qrlogin.Login) error {
-	return a.begin(w, r, l.User.ID, "QR code, confirmed on "+l.Phone.Label())
+	via := "QR code, confirmed on " + l.Phone.Label()
+	if l.Verified {
+		via += " with a passkey"
+	}
+	return a.begin(w, r, session{User: l.User.ID, Via: via, Passed: true})
+}
+
+// onAsk tells the user's devices that a remembered browser asks.
+func (a *app) onAsk(_ context.Context, k qrlogin.Ask) error {
+	a.note(k.User.ID, "asked", k.Browser.Label(), k.Browser.IP)
+	a.push(k.User.ID, "ask", map[string]string{"label": k.Browser.Label(), "path": k.Path})
+	return nil
 }
 
 // begin signs a browser in: a new session always, and its old one ends.
-func (a *app) begin(w http.ResponseWriter, r *http.Request, userID, via string) error {
+func (a *app) begin(w http.ResponseWriter, r *http.Request, one session) error {
 	name, secure, err := a.cookieName(r)
 	if err != nil {
 		return err
 	}
 	if old, ok := a.current(r); ok {
-		a.sessions.end(old.User, old.ID)
+		a.drop(old)
 	}
-	secret, s := a.sessions.add(session{User: userID, Label: describe(r).Label(), IP: a.ip(r).String(), Via: via})
+	one.Label, one.IP = describe(r).Label(), a.ip(r).String()
+	secret, s := a.sessions.add(one)
 	http.SetCookie(w, &http.Cookie{Name: name, Value: secret, Path: "/", MaxAge: int(sessionLife.Seconds()), HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode})
-	a.tell(userID, "signed_in", s)
+	if !one.Passed {
+		a.note(s.User, "signed_in_here", s.Label+" ("+s.Via+")", s.IP)
+	}
+	a.tell(s.User, "signed_in", s)
 	return nil
+}
+
+// drop ends a session: its next request is refused, and its live connection is
+// closed.
+func (a *app) drop(s session) bool {
+	if !a.sessions.end(s.User, s.ID) {
+		return false
+	}
+	a.told.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		// Its page hears why before the connection goes.
+		a.pushNow(ctx, s.User, "signed_out", map[string]string{"id": s.ID, "label": s.Label})
+		if _, err := a.o.ff.Kick(ctx, s.ID); err != nil {
+			a.o.log.Warn("a live connection could not be closed", "error", err)
+		}
+	})
+	return true
 }
 
 // current is the session of the request.
@@ -172,12 +245,19 @@ func userChannel(userID string) string { return "user:" + userID }
 // tell pushes to all account pages of a user. Nobody waits for it but the end
 // of the program.
 func (a *app) tell(userID, event string, s session) {
+	a.push(userID, event, map[string]string{"id": s.ID, "label": s.Label})
+}
+
+func (a *app) push(userID, event string, data map[string]string) {
 	a.told.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		data := map[string]string{"id": s.ID, "label": s.Label}
-		if _, err := a.o.ff.Publish(ctx, userChannel(userID), data, fanfare.Event(event)); err != nil {
-			a.o.log.Warn("an account page could not be told", "event", event, "error", err)
-		}
+		a.pushNow(ctx, userID, event, data)
 	})
+}
+
+func (a *app) pushNow(ctx context.Context, userID, event string, data map[string]string) {
+	if _, err := a.o.ff.Publish(ctx, userChannel(userID), data, fanfare.Event(event)); err != nil {
+		a.o.log.Warn("an account page could not be told", "event", event, "error", err)
+	}
 }

@@ -34,6 +34,8 @@ func (s *silent) Publish(_ context.Context, channel string, _ any, _ ...fanfare.
 	return protocol.Published{}, nil
 }
 
+func (s *silent) Kick(context.Context, string) (int, error) { return 0, nil }
+
 func (s *silent) Token(string, protocol.Grants, time.Duration) (string, error) { return "token", nil }
 
 // quick is the app without Fanfare and without a browser.
@@ -43,8 +45,12 @@ func quick(t *testing.T, change ...func(*appOptions)) (*app, *safeBuffer) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	known, err := openBrowsers(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
 	log := &safeBuffer{}
-	o := appOptions{ff: &silent{}, users: list, publicURL: "http://127.0.0.1:8090", site: "Test", log: slog.New(slog.NewTextHandler(log, nil))}
+	o := appOptions{ff: &silent{}, users: list, browsers: known, publicURL: "http://127.0.0.1:8090", site: "Test", log: slog.New(slog.NewTextHandler(log, nil))}
 	for _, f := range change {
 		f(&o)
 	}

@@ -25,7 +25,7 @@ func TestSignInByPhone(t *testing.T) {
 	screen.open(s.url + "/")
 	screen.state("ready")
 	code := screen.scan("login")
-	if !regexp.MustCompile(`^HTTP://127\.0\.0\.1:\d+/Q/[A-Z2-7]{26}$`).MatchString(code) {
+	if !regexp.MustCompile(`^HTTP://LOCALHOST:\d+/Q/[A-Z2-7]{26}$`).MatchString(code) {
 		t.Fatalf("the code says %q", code)
 	}
 	mobile.open(code)
@@ -90,13 +90,13 @@ func TestApproveToPage(t *testing.T) {
 	for range 10 {
 		screen.open(s.url + "/login")
 		screen.state("ready")
-		screen.until(`document.querySelector("main").dataset.link === "live"`)
+		screen.linked()
 		mobile.open(screen.scan("login"))
 		mobile.state("ask")
 		screen.state("scanned")
 		tapped := evaluate[float64](mobile, `(() => { const at = Date.now(); document.querySelector('[data-decide="approve"]').click(); return at; })()`)
-		screen.until(`document.querySelector("main").dataset.at`)
-		took = append(took, evaluate[float64](screen, `Number(document.querySelector("main").dataset.at)`)-tapped)
+		screen.until(`document.querySelector("fanfare-qr-login").dataset.at`)
+		took = append(took, evaluate[float64](screen, `Number(document.querySelector("fanfare-qr-login").dataset.at)`)-tapped)
 		screen.shows("Hello, Demo User")
 		screen.click(`form[action="/signout"] button`)
 		screen.shows("Sign in with your phone")
@@ -123,7 +123,7 @@ func TestSayNo(t *testing.T) {
 	mobile.shot("phone-rejected")
 	screen.state("rejected")
 	screen.shot("login-rejected")
-	screen.click(`[data-view="rejected"] [data-again]`)
+	screen.tap(`[data-do="new"]`)
 	screen.state("ready")
 
 	// The page that goes away tells the phone.
@@ -161,7 +161,7 @@ func TestCodesTurnAndEnd(t *testing.T) {
 	mobile.state("gone")
 	mobile.shot("phone-gone")
 
-	screen.click(`[data-view="expired"] [data-again]`)
+	screen.tap(`[data-do="new"]`)
 	screen.state("ready")
 	mobile.open(screen.scan("login"))
 	mobile.state("ask")
@@ -269,7 +269,7 @@ func TestLooks(t *testing.T) {
 		m.size(look.width, look.height, false, look.scheme)
 		screen.open(s.url + "/login")
 		screen.state("ready")
-		if code := screen.scan("look-" + look.name); !strings.HasPrefix(code, "HTTP://127.0.0.1") {
+		if code := screen.scan("look-" + look.name); !strings.HasPrefix(code, "HTTP://LOCALHOST") {
 			t.Errorf("%s: the code says %q", look.name, code)
 		}
 		screen.fits(look.name)
@@ -288,7 +288,7 @@ func TestLooks(t *testing.T) {
 	onPhone.open(s.url + "/login")
 	onPhone.state("phone")
 	onPhone.shot("look-on-a-phone")
-	onPhone.click("[data-again]")
+	onPhone.tap(`[data-do="new"]`)
 	onPhone.state("ready")
 }
 
@@ -301,7 +301,7 @@ func TestFanfareElsewhere(t *testing.T) {
 	screen, mobile := desktop(t, browser), phone(t, browser)
 	screen.open(s.url + "/login")
 	screen.state("ready")
-	screen.until(`document.querySelector("main").dataset.link === "live"`)
+	screen.linked()
 	mobile.open(screen.scan("login"))
 	mobile.signIn()
 	mobile.state("ask")
@@ -314,7 +314,7 @@ func TestFanfareElsewhere(t *testing.T) {
 // TestPlainHTTPOnALan: the phone comes over plain http of a network, where
 // browsers take a page for unsafe. The computer's own page must not.
 func TestPlainHTTPOnALan(t *testing.T) {
-	s := startSite(t, func(o *appOptions) { o.publicURL = strings.Replace(o.publicURL, "127.0.0.1", "lan.test", 1) })
+	s := startSite(t, func(o *appOptions) { o.publicURL = strings.Replace(o.publicURL, "localhost", "lan.test", 1) })
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
 	screen.open(s.app.o.publicURL + "/login")
@@ -336,7 +336,7 @@ func TestPlainHTTPOnALan(t *testing.T) {
 }
 
 // lost is a Fanfare whose pushes all get lost on the way.
-type lost struct{ qrlogin.Fanfare }
+type lost struct{ broadcaster }
 
 func (lost) Publish(context.Context, string, any, ...fanfare.PublishOption) (protocol.Published, error) {
 	return protocol.Published{}, nil
@@ -350,7 +350,7 @@ func TestLostPushes(t *testing.T) {
 	screen, mobile := desktop(t, browser), phone(t, browser)
 	screen.open(s.url + "/login")
 	screen.state("ready")
-	screen.until(`document.querySelector("main").dataset.link === "live"`)
+	screen.linked()
 	mobile.open(screen.scan("login"))
 	mobile.signIn()
 	mobile.state("ask")

@@ -9,6 +9,9 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"time"
+
+	"github.com/fanfarehq/fanfare/sdk/qrlogin"
 )
 
 // config is what the command line and the environment say.
@@ -21,6 +24,8 @@ type config struct {
 	proxies      []netip.Prefix // whose X-Forwarded-For is believed
 	fanfareURL   string         // "" = embedded
 	fanfareKey   string
+	digits       string // qrlogin.Policy
+	times        qrlogin.Times
 }
 
 const usage = `qrlogin signs people in by scanning a QR code with a phone.
@@ -47,6 +52,10 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 	text(&c.data, "data", "qrlogin-data", "`folder` for the users and, when embedded, for Fanfare")
 	text(&c.publicURL, "public-url", "", "`URL` at which phones reach this app; default made from --listen")
 	text(&c.site, "site", "Fanfare Demo", "`name` of the site, as people see it")
+	text(&c.digits, "digits", string(qrlogin.Adaptive), "`when` the phone's digits have to be typed: adaptive, always, never")
+	fs.DurationVar(&c.times.FirstTicket, "first-code", time.Minute, "how long the first code `lasts`")
+	fs.DurationVar(&c.times.NextTicket, "next-code", 30*time.Second, "how long each code after it `lasts`")
+	fs.DurationVar(&c.times.Decide, "decide", 2*time.Minute, "how long the phone may `take` to decide")
 	text(&proxies, "trusted-proxy", "", "`networks` of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8,::1")
 	// Its default is not shown in the usage, because it may be a password.
 	fs.StringVar(&c.demoPassword, "demo-password", "", "new `password` of the user demo, at least 8 characters; default a random one at the first start")
@@ -88,6 +97,14 @@ func (c *config) check(proxies string) error {
 			p = netip.PrefixFrom(a, a.BitLen())
 		}
 		c.proxies = append(c.proxies, p.Masked())
+	}
+	switch qrlogin.Policy(c.digits) {
+	case qrlogin.Adaptive, qrlogin.Always, qrlogin.Never:
+	default:
+		return fmt.Errorf("--digits %q: give adaptive, always or never", c.digits)
+	}
+	if t := c.times; t.FirstTicket < time.Second || t.NextTicket < time.Second || t.Decide < time.Second || max(t.FirstTicket, t.NextTicket, t.Decide) > 10*time.Minute {
+		return errors.New("--first-code, --next-code and --decide: give from 1s to 10m")
 	}
 	if c.demoPassword != "" && len(c.demoPassword) < 8 {
 		return errors.New("--demo-password is too short: give at least 8 characters")

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/fanfarehq/fanfare/sdk/qrlogin"
 )
 
 func main() {
@@ -54,14 +56,18 @@ func serve(ctx context.Context, c config, out io.Writer, log *slog.Logger) (err 
 	if err != nil {
 		return err
 	}
+	known, err := openBrowsers(c.data)
+	if err != nil {
+		return err
+	}
 	src, err := openSource(ctx, c, selfURL, log)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, src.close()) }()
 	a, err := newApp(appOptions{
-		ff: src.client, fanfareURL: src.browserURL, mounts: src.mounts, users: list, publicURL: publicURL, site: c.site,
-		showLink: isLocal(publicURL), proxies: c.proxies, log: log,
+		ff: src.client, fanfareURL: src.browserURL, mounts: src.mounts, users: list, browsers: known, publicURL: publicURL, site: c.site,
+		showLink: isLocal(publicURL), proxies: c.proxies, policy: qrlogin.Policy(c.digits), times: c.times, log: log,
 	})
 	if err != nil {
 		return err
@@ -133,7 +139,7 @@ func welcome(out io.Writer, selfURL, publicURL, password string, c config) {
 	say("  2. Scan the code with a phone, and sign in there")
 	say("       name       demo")
 	say("       password   %s", password)
-	say("  3. Confirm on the phone: this computer is signed in at once.")
+	say("  3. Confirm on the phone, and type here the digits that it shows.")
 	say("")
 	if isLocal(publicURL) {
 		say("  A phone cannot reach %s. Without one, follow the link below the code in a", publicURL)
@@ -154,8 +160,8 @@ func localURL(addr net.Addr) string {
 	if err != nil {
 		return "http://" + addr.String()
 	}
-	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
-		host = "127.0.0.1"
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() || ip.IsLoopback() {
+		host = "localhost" // browsers give passkeys to names only
 	}
 	return "http://" + net.JoinHostPort(host, port)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/mileusna/useragent"
+	"github.com/phuslu/iploc"
 
 	"github.com/fanfarehq/fanfare/sdk/qrlogin"
 )
@@ -105,3 +106,6 @@ func onLoopback(host string) bool {
 	ip, err := netip.ParseAddr(host)
 	return host == "localhost" || err == nil && ip.IsLoopback()
 }
+
+// placeOf is the country of an address, from a table in the program.
+func placeOf(ip netip.Addr) qrlogin.Place { return qrlogin.Place{Country: iploc.IPCountry(ip)} }

@@ -17,6 +17,7 @@ type session struct {
 	Label   string // "Chrome on Linux"
 	IP      string
 	Via     string // how it was signed in
+	Passed  bool   // let in by another device, so of limited power
 	Created time.Time
 	Seen    time.Time
 }
@@ -113,6 +114,10 @@ func (s *sessions) forget() {
 		}
 	}
 }
+
+// limited reports whether the session may not change how its user signs in:
+// somebody who was let in by a trick must not be able to stay.
+func (s session) limited() bool { return s.Passed }
 
 func over(one session) bool {
 	return time.Since(one.Created) > sessionLife || time.Since(one.Seen) > sessionIdle

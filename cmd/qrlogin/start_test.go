@@ -57,7 +57,7 @@ func TestConfig(t *testing.T) {
 	if c, err := parseConfig(nil, env(nil), io.Discard); err != nil || c.listen != "127.0.0.1:8090" || len(c.proxies) != 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for _, args := range [][]string{{"--listen", "nowhere"}, {"--public-url", "id.example.com"}, {"--trusted-proxy", "all"}, {"--demo-password", "short"}, {"serve"}, {"--nothing"}} {
+	for _, args := range [][]string{{"--listen", "nowhere"}, {"--public-url", "id.example.com"}, {"--trusted-proxy", "all"}, {"--demo-password", "short"}, {"--digits", "sometimes"}, {"--decide", "1h"}, {"serve"}, {"--nothing"}} {
 		if _, err := parseConfig(args, env(nil), io.Discard); err == nil {
 			t.Errorf("%v was taken", args)
 		}
@@ -80,7 +80,7 @@ func TestServe(t *testing.T) {
 	c := config{listen: "127.0.0.1:0", data: t.TempDir(), site: "Test"}
 	done := make(chan error, 1)
 	go func() { done <- serve(ctx, c, &out, slog.New(slog.DiscardHandler)) }()
-	address := regexp.MustCompile(`open   (http://127\.0\.0\.1:\d+)/login`)
+	address := regexp.MustCompile(`open   (http://localhost:\d+)/login`)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for !address.MatchString(out.String()) {
@@ -104,7 +104,7 @@ func TestServe(t *testing.T) {
 	if !regexp.MustCompile(`password   [a-z2-7]{4}(-[a-z2-7]{4}){3}\n`).MatchString(out.String()) {
 		t.Errorf("no password is printed:\n%s", out.String())
 	}
-	if err := serve(ctx, config{listen: strings.TrimPrefix(base, "http://"), data: t.TempDir()}, io.Discard, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "--listen") {
+	if err := serve(ctx, config{listen: strings.Replace(base, "http://localhost", "127.0.0.1", 1), data: t.TempDir()}, io.Discard, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), "--listen") {
 		t.Errorf("a taken port: %v", err)
 	}
 	stop()

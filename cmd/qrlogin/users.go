@@ -1,34 +1,43 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/alexedwards/argon2id"
 )
 
 // user is somebody who may sign in.
 type user struct {
-	ID   string `json:"id"`
-	Name string `json:"name"`
-	Hash string `json:"password"` // argon2id, PHC format
+	ID       string    `json:"id"`
+	Name     string    `json:"name"`
+	Hash     string    `json:"password"`           // argon2id, PHC format
+	Handle   []byte    `json:"handle,omitempty"`   // names the user to authenticators; random
+	Passkeys []passkey `json:"passkeys,omitempty"` // newest last
 }
 
-// users are those of the data folder's users.json, read once. Safe for
-// concurrent use. At most as many passwords are checked at once as there are
+// users are those of the data folder's users.json, which they write back when
+// somebody's passkeys change. Safe for concurrent use. At most as many passwords are checked at once as there are
 // processors: each check takes 19 MiB, and sign-ins are open to everybody.
 type users struct {
-	byID  map[string]user
+	path  string
 	decoy string // a hash that nobody has: strangers take as long as users
 	gate  chan struct{}
+
+	mu   sync.Mutex
+	byID map[string]user
 }
 
 // argon is OWASP's choice for little memory: 19 MiB, 2 passes, 1 thread.
@@ -57,7 +66,14 @@ func openUsers(dir, setPassword string) (u *users, demoPassword string, err erro
 		if err != nil {
 			return nil, "", err
 		}
-		list = []user{{ID: "demo", Name: "Demo User", Hash: hash}}
+		demo := user{ID: "demo", Name: "Demo User"}
+		for _, one := range list {
+			if one.ID == demo.ID {
+				demo = one
+			}
+		}
+		demo.Hash = hash
+		list = append(slices.DeleteFunc(list, func(one user) bool { return one.ID == demo.ID }), demo)
 		if err := writeUsers(path, list); err != nil {
 			return nil, "", err
 		}
@@ -66,8 +82,11 @@ func openUsers(dir, setPassword string) (u *users, demoPassword string, err erro
 	if err != nil {
 		return nil, "", err
 	}
-	u = &users{byID: map[string]user{}, decoy: decoy, gate: make(chan struct{}, runtime.NumCPU())}
+	u = &users{path: path, byID: map[string]user{}, decoy: decoy, gate: make(chan struct{}, runtime.NumCPU())}
 	for _, one := range list {
+		if len(one.Handle) == 0 {
+			one.Handle = []byte(rand.Text())
+		}
 		u.byID[one.ID] = one
 	}
 	return u, demoPassword, nil
@@ -105,6 +124,40 @@ func writeUsers(path string, list []user) error {
 	return os.Rename(path+".new", path)
 }
 
+// get is the user of that id.
+func (u *users) get(id string) (user, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	one, ok := u.byID[id]
+	return one, ok
+}
+
+// byHandle is the user whom authenticators know by that handle.
+func (u *users) byHandle(handle []byte) (user, bool) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, one := range u.byID {
+		if len(handle) > 0 && bytes.Equal(one.Handle, handle) {
+			return one, true
+		}
+	}
+	return user{}, false
+}
+
+// change changes a user and writes the file before it answers.
+func (u *users) change(id string, fn func(*user)) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	one, ok := u.byID[id]
+	if !ok {
+		return errors.New("there is no such user")
+	}
+	one.Passkeys = slices.Clone(one.Passkeys)
+	fn(&one)
+	u.byID[id] = one
+	return writeUsers(u.path, slices.SortedFunc(maps.Values(u.byID), func(a, b user) int { return strings.Compare(a.ID, b.ID) }))
+}
+
 // check is the user of that name and password. A wrong name takes as long as a
 // wrong password. The error is ctx's when the queue is too long.
 func (u *users) check(ctx context.Context, id, password string) (user, bool, error) {
@@ -114,7 +167,7 @@ func (u *users) check(ctx context.Context, id, password string) (user, bool, err
 	case <-ctx.Done():
 		return user{}, false, ctx.Err()
 	}
-	one, known := u.byID[id]
+	one, known := u.get(id)
 	hash := one.Hash
 	if !known {
 		hash = u.decoy

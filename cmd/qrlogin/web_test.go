@@ -66,13 +66,17 @@ func startSiteWith(t *testing.T, c config, change ...func(*appOptions)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	known, err := openBrowsers(c.data)
+	if err != nil {
+		t.Fatal(err)
+	}
 	src, err := openSource(t.Context(), c, s.url, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	plenty := qrlogin.Rate{PerMinute: 100_000, Burst: 100_000}
 	o := appOptions{
-		ff: src.client, fanfareURL: src.browserURL, mounts: src.mounts, users: list, publicURL: s.url, site: "Fanfare Demo", log: log,
+		ff: src.client, fanfareURL: src.browserURL, mounts: src.mounts, users: list, browsers: known, publicURL: s.url, site: "Fanfare Demo", policy: qrlogin.Never, log: log,
 		limits: qrlogin.Limits{Create: plenty, Scan: plenty, Decide: plenty, Exchange: plenty, Read: plenty},
 	}
 	for _, f := range change {
@@ -199,7 +203,7 @@ func (b *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 func (b *tab) open(url string) { b.t.Helper(); b.do("open "+url, chromedp.Navigate(url)) }
 
 func (b *tab) text() string {
-	text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText`))
+	text, _ := chromedp.Run(b.ctx, chromedp.Evaluate[string](`document.body.innerText + "\n" + (document.querySelector("fanfare-qr-login")?.shadowRoot?.querySelector(".box")?.innerText ?? "")`))
 	return text
 }
 
@@ -237,17 +241,30 @@ func (b *tab) until(js string) {
 // state waits for a state of the login or the approve page.
 func (b *tab) state(name string) {
 	b.t.Helper()
-	b.until(`document.querySelector("main")?.dataset.state === "` + name + `"`)
+	b.until(`document.querySelector("fanfare-qr-login, main")?.dataset.state === "` + name + `" || document.querySelector("fanfare-qr-login")?.dataset.state === "` + name + `"`)
 }
 
 func (b *tab) shows(text string) {
 	b.t.Helper()
-	b.until(`document.body?.innerText.includes("` + text + `")`)
+	b.until(`document.body?.innerText.includes("` + text + `") || document.querySelector("fanfare-qr-login")?.shadowRoot?.querySelector(".box")?.innerText.includes("` + text + `")`)
 }
 
 func (b *tab) click(selector string) {
 	b.t.Helper()
 	b.do("click "+selector, chromedp.Click(chromedp.CSS(selector)))
+}
+
+// tap clicks inside of the login element, as a person does.
+func (b *tab) tap(selector string) {
+	b.t.Helper()
+	b.until(`document.querySelector("fanfare-qr-login").shadowRoot.querySelector(` + "`" + selector + "`" + `)`)
+	evaluate[bool](b, `document.querySelector("fanfare-qr-login").shadowRoot.querySelector(`+"`"+selector+"`"+`).click() ?? true`)
+}
+
+// linked waits until the login element listens.
+func (b *tab) linked() {
+	b.t.Helper()
+	b.until(`document.querySelector("fanfare-qr-login")?.dataset.link === "live"`)
 }
 
 // signIn fills the sign-in form that is on the page.
@@ -281,7 +298,7 @@ func (b *tab) shot(name string) string {
 // scan reads the code off the screen, as another program's eye sees it.
 func (b *tab) scan(name string) string {
 	b.t.Helper()
-	b.until(`document.querySelector("#code")?.complete && document.querySelector("#code").naturalWidth > 0 && !document.querySelector("#code").hidden`)
+	b.until(`(c => c?.complete && c.naturalWidth > 0 && !c.hidden)(document.querySelector("fanfare-qr-login")?.shadowRoot?.querySelector("img"))`)
 	out, err := exec.CommandContext(b.ctx, need(b.t, "zbar-tools", "zbarimg"), "--raw", "-q", b.shot(name)).Output()
 	if err != nil {
 		b.t.Fatalf("no code can be read on %s: %v", name, err)

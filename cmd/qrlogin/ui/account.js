@@ -11,7 +11,19 @@ async function refresh(fresh) {
   if (fresh) root.querySelector(`[data-id="${CSS.escape(fresh)}"]`)?.classList.add("fresh");
 }
 
+async function deeds() {
+  const r = await fetch("/account/activity", { credentials: "same-origin" }).catch(() => null);
+  if (r?.ok) root.dataset.deeds = (await r.json()).activity.length;
+}
+
 function heard({ event, data }) {
+  if (event === "activity") return deeds();
+  if (event === "ask") {
+    $("who-asks").textContent = data.label;
+    $("answer").href = data.path;
+    $("asked").hidden = false;
+    return;
+  }
   if (event === "signed_out" && data.id === me) return location.replace("/login");
   if (event === "signed_in" && data.id !== me) {
     $("what").textContent = `New sign-in from ${data.label}`;
@@ -53,3 +65,26 @@ async function live() {
 }
 
 live().catch(() => { $("live").textContent = "Reload the page to see changes."; });
+
+// Passkeys are added where the browser has them.
+const json = (path, body) => fetch(path, { method: "POST", credentials: "same-origin", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+
+async function add() {
+  $("add-fault").hidden = true;
+  try {
+    const begun = await json("/account/passkeys/begin", {});
+    const options = await begun.json();
+    if (!begun.ok) throw new Error(options.detail);
+    const key = await navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options.publicKey) });
+    const r = await json("/account/passkeys/finish", key.toJSON());
+    if (!r.ok) throw new Error((await r.json()).detail);
+    location.reload();
+  } catch (e) {
+    $("add-fault").textContent = e.name === "Error" ? e.message : "No passkey was made.";
+    $("add-fault").hidden = false;
+  }
+}
+if ($("add") && globalThis.PublicKeyCredential?.parseCreationOptionsFromJSON) {
+  $("add").hidden = false;
+  $("add").addEventListener("click", add);
+}
