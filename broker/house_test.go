@@ -62,7 +62,7 @@ func libraries() map[string][]string {
 		"github.com/alexedwards/argon2id": {"cmd/qrlogin"},
 		"github.com/mileusna/useragent":   {"cmd/qrlogin"},
 		"github.com/go-webauthn":          {"cmd/qrlogin"},
-		"github.com/phuslu/iploc":         {"cmd/qrlogin"}, // the country of an address, with its table
+		"github.com/phuslu/iploc":         {"cmd/qrlogin"},                                       // the country of an address, with its table
 		"github.com/evanw/esbuild":        {"dashboard", "sdk/js", "sdk/qrlogin", "cmd/qrlogin"}, // build programs only; no binary links it
 	}
 }
