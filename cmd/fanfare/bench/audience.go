@@ -17,8 +17,18 @@ type audience struct {
 	wire   wire
 	run    uint32 // the mark of this run's messages
 
-	subs   []*subscriber
-	joined int // subscribed and connected
+	// What benchmarks want that are not about plain subscribers.
+	greet      func(channel uint32) []byte        // instead of the wire's greeting
+	heardText  func(s *subscriber, text []byte)   // is shown every text
+	answered   func(s *subscriber, command int64) // a later command is answered
+	had, goal  uint32                             // sequences that subscribers begin with, and are caught up at
+	readBuffer int                                // of the kernel, bytes; 0: its own choice
+
+	subs     []*subscriber
+	joined   int       // subscribed and connected
+	joins    histogram // from dial to subscribed
+	caughtUp int
+	catches  histogram // from dial to caught up
 
 	// Messages due in [from, to) are measured.
 	from, to  time.Duration
@@ -47,7 +57,8 @@ type subscriber struct {
 	events   bool   // the wire is server-sent events, else WebSocket
 	chunked  bool   // events come in chunks
 	text     []byte // of a message or event whose end is still to come; mostly nil
-	joinedAt time.Duration
+	dialed   time.Duration
+	turn     int // for the benchmark
 }
 
 type state uint8
@@ -70,9 +81,15 @@ func (a *audience) channelName(channel uint32) string {
 func (a *audience) join(ctx context.Context, n, window int, channel func(i int) uint32, progress func(done int)) error {
 	first, begun := len(a.subs), 0
 	base := a.joined
+	underWay := func() int { // begun, and not where they are to be
+		if a.goal > 0 {
+			return begun - a.caughtUp
+		}
+		return begun - (a.joined - base)
+	}
 	fill := func() {
-		for begun < n && begun-(a.joined-base) < window && a.setup == nil {
-			s := &subscriber{audience: a, channel: channel(first + begun)}
+		for begun < n && underWay() < window && a.setup == nil {
+			s := &subscriber{audience: a, channel: channel(first + begun), seq: a.had}
 			a.subs = append(a.subs, s)
 			begun++
 			s.dial(first + begun - 1)
@@ -96,7 +113,8 @@ func (a *audience) join(ctx context.Context, n, window int, channel func(i int) 
 
 func (s *subscriber) dial(i int) {
 	a := s.audience
-	c, err := a.loop.connect(a.target.addr, a.target.source(i), 0, s)
+	s.dialed = a.loop.now()
+	c, err := a.loop.connect(a.target.addr, a.target.source(i), a.readBuffer, s)
 	if err != nil {
 		s.gone(err)
 		return
@@ -166,6 +184,9 @@ func (s *subscriber) begin(b []byte) (int, error) {
 	s.state, s.events, s.chunked = subscribing, status == 200, length == chunked
 	a := s.audience
 	text, now := a.wire.greeting(a.channelName(s.channel))
+	if a.greet != nil {
+		text = a.greet(s.channel)
+	}
 	if text != nil {
 		s.send(text)
 	}
@@ -263,6 +284,14 @@ func (s *subscriber) read(text []byte) error {
 	if got.subscribed && s.state == subscribing {
 		s.join()
 	}
+	if got.command != 0 && a.answered != nil {
+		if a.answered(s, got.command); s.conn == nil {
+			return nil
+		}
+	}
+	if a.heardText != nil {
+		a.heardText(s, text)
+	}
 	m, rest, ok := findMark(text)
 	if !ok {
 		return nil
@@ -277,8 +306,9 @@ func (s *subscriber) read(text []byte) error {
 
 func (s *subscriber) join() {
 	s.state = live
-	s.audience.joined++
-	s.joinedAt = s.audience.loop.now()
+	a := s.audience
+	a.joined++
+	a.joins.record(a.loop.now() - s.dialed)
 }
 
 // take counts one message.
@@ -297,6 +327,10 @@ func (s *subscriber) take(m mark, now time.Duration) {
 	if m.due >= a.from && m.due < a.to {
 		a.delivered++
 		a.latency.record(now - m.due)
+	}
+	if m.seq == a.goal {
+		a.caughtUp++
+		a.catches.record(now - s.dialed)
 	}
 }
 

@@ -12,6 +12,10 @@ type Cmd struct {
 	Channels channelsCmd `cmd:"" help:"Many channels with one subscriber each: the server's CPU per publish and delivery."`
 	Publish  publishCmd  `cmd:"" help:"Publish as fast as it is acknowledged, one by one and in batches."`
 	Idle     idleCmd     `cmd:"" help:"Many connections that only listen: the server's memory and CPU for each."`
+	Connect  connectCmd  `cmd:"" help:"Connect and subscribe: how many a second, and how long each takes."`
+	Churn    churnCmd    `cmd:"" help:"Subscribe and unsubscribe on open connections: how many pairs a second."`
+	Slow     slowCmd     `cmd:"" help:"Subscribers that do not read beside others that do: the others' latency with and without."`
+	Resume   resumeCmd   `cmd:"" help:"Clients that missed messages come back: how long until they are caught up."`
 }
 
 // Console is what a benchmark talks to. It is handed to it by the program

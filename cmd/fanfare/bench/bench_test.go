@@ -15,6 +15,7 @@ import (
 )
 
 func TestFanout(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	r := measure(t, s, "fanout", "--subscribers", "20", "--rate", "100", "--duration", "500ms", "--warm", "100ms")
 	figures(t, r, "cpu_seconds", "rss_bytes", "peak_rss_bytes", "delivered_per_second", "cpu_us_per_delivered")
@@ -28,6 +29,7 @@ func TestFanout(t *testing.T) {
 }
 
 func TestLadder(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	r := measure(t, s, "fanout", "--ladder", "--steps", "3", "--subscribers", "5", "--rate", "100", "--within", "1m", "--duration", "100ms", "--warm", "10ms", "--ephemeral")
 	if len(r.Runs) != 3 || r.Runs[2].Name != "400/s" || r.Summary["held_per_second"] != 400 || r.Summary["held_deliveries_per_second"] != 2000 {
@@ -37,6 +39,7 @@ func TestLadder(t *testing.T) {
 
 // TestLadderFails: a latency that nothing can keep is told as a failure.
 func TestLadderFails(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	sh := &shell{}
 	err := sh.run(t.Context(), "fanout", "--url", s.URL, "--key", s.SecretKey, "--ladder", "--subscribers", "5", "--rate", "200", "--within", "1ns", "--duration", "100ms", "--warm", "10ms")
@@ -46,12 +49,14 @@ func TestLadderFails(t *testing.T) {
 }
 
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	r := measure(t, s, "idle", "--connections", "200", "--duration", "100ms", "--settle", "100ms")
 	figures(t, r, "rss_bytes", "rss_before_bytes")
 }
 
 func TestChannels(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	for _, batch := range []string{"1", "7"} {
 		r := measure(t, s, "channels", "--channels", "30", "--publishers", "4", "--batch", batch, "--duration", "200ms", "--warm", "50ms")
@@ -61,6 +66,7 @@ func TestChannels(t *testing.T) {
 }
 
 func TestPublish(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	r := measure(t, s, "publish", "--connections", "4", "--writers", "2", "--batch", "10", "--channels", "20", "--duration", "200ms", "--warm", "50ms")
 	figures(t, r, "batch", "published_per_second")
@@ -73,7 +79,53 @@ func TestPublish(t *testing.T) {
 	}
 }
 
+func TestConnect(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	r := measure(t, s, "connect", "--connections", "150", "--concurrency", "20", "--from", "127.0.0.3-5")
+	figures(t, r, "connects_per_second", "cpu_us_per_connect")
+	latencies(t, r.Runs[0].Latency, 150)
+}
+
+func TestChurn(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	r := measure(t, s, "churn", "--connections", "5", "--channels", "7", "--duration", "200ms", "--warm", "50ms")
+	figures(t, r, "pairs_per_second")
+	latencies(t, r.Runs[0].Latency, 0)
+}
+
+// TestSlow: the slow one is ended by the server, and the others lose nothing.
+func TestSlow(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	r := measure(t, s, "slow", "--subscribers", "1", "--slow", "2", "--rate", "300", "--size", "60000", "--duration", "400ms", "--warm", "50ms")
+	if len(r.Runs) != 2 || r.Summary["p99_ratio"] <= 0 || r.Summary["slow_ended"]+r.Summary["slow_caught_up"] != 2 {
+		t.Errorf("%+v", r)
+	}
+	if r.Summary["slow_ended"] != 2 {
+		t.Errorf("%v slow readers were ended, want both", r.Summary["slow_ended"])
+	}
+}
+
+func TestResume(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	for _, more := range [][]string{nil, {"--at-once", "3", "--missed", "150"}} {
+		r := measure(t, s, append([]string{"resume", "--clients", "20", "--channels", "4"}, more...)...)
+		figures(t, r, "caught_up", "rss_before_bytes", "seconds")
+		latencies(t, r.Runs[0].Latency, 20)
+	}
+	// The demo app's channels keep 100, so the first message is gone.
+	sh := &shell{}
+	err := sh.run(t.Context(), "resume", "--url", s.URL, "--key", s.SecretKey, "--clients", "1", "--missed", "300")
+	if f, ok := errors.AsType[*bench.Failure](err); !ok || !strings.Contains(f.Message, "could not resume: evicted") || !strings.Contains(f.Remedy, "--missed") {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 func TestTextReport(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	sh := &shell{}
 	err := sh.run(t.Context(), "fanout", "--url", s.URL, "--key", s.SecretKey, "--pid", strconv.Itoa(os.Getpid()), "--subscribers", "3", "--duration", "100ms", "--warm", "10ms", "--rate", "50")
@@ -92,6 +144,7 @@ func TestTextReport(t *testing.T) {
 
 // TestOwnAppGoes: the app that a run makes is gone when it ends.
 func TestOwnAppGoes(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	measure(t, s, "fanout", "--subscribers", "1", "--duration", "10ms", "--warm", "1ms")
 	var list struct{ Apps []struct{ Name string } }
@@ -104,6 +157,7 @@ func TestOwnAppGoes(t *testing.T) {
 }
 
 func TestBadFlags(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	for _, c := range []struct{ args, want string }{
 		{"fanout --subscribers 0", "--subscribers is 0; it must be from 1"},
@@ -118,9 +172,19 @@ func TestBadFlags(t *testing.T) {
 		{"fanout --pid 999999999", "no process 999999999"},
 		{"fanout --key ffs_x --ephemeral", "--ephemeral"},
 		{"idle --connections 1000000", "--connections"},
+		{"churn --wire sse", "cannot change its channels"},
+		{"resume --wire sse", "nothing can be resumed"},
+		{"resume --ephemeral", "nothing can be resumed"},
+		{"slow --rate 0", "--rate"},
+		{"connect --concurrency 0", "--concurrency"},
+		{"publish --batch 5000", "--batch"},
+		{"channels --publishers 0", "--publishers"},
 	} {
 		sh := &shell{}
 		args := strings.Fields(c.args)
+		if !strings.Contains(c.args, "--pid") {
+			args = append(args, "--pid", strconv.Itoa(os.Getpid()))
+		}
 		if !strings.Contains(c.args, "--url") {
 			args = append(args, "--url", s.URL)
 		}
@@ -140,6 +204,7 @@ func TestBadFlags(t *testing.T) {
 }
 
 func TestNoServer(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	if err := s.Stop(); err != nil {
 		t.Fatal(err)
@@ -152,6 +217,7 @@ func TestNoServer(t *testing.T) {
 }
 
 func TestNoKey(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	err := (&shell{}).run(t.Context(), "fanout", "--url", s.URL)
 	if f, ok := errors.AsType[*bench.Failure](err); !ok || !f.Usage || !strings.Contains(f.Message, "account token") {
@@ -180,6 +246,7 @@ func (w *watcher) Write(b []byte) (int, error) {
 // TestServerGoes: a server that stops in the middle of a run makes it fail
 // soon, with what was missing, and not hang.
 func TestServerGoes(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	w := &watcher{want: "messages/s", seen: make(chan struct{})}
 	sh := &shell{terminal: true, stderr: w}
@@ -204,6 +271,7 @@ func TestServerGoes(t *testing.T) {
 }
 
 func TestInterrupt(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	w := &watcher{want: "messages/s", seen: make(chan struct{})}
 	ctx, cancel := context.WithCancel(t.Context())

@@ -30,10 +30,7 @@ Each message carries the time at which it was due, so a server that falls behind
 }
 
 func (c *fanoutCmd) check() error {
-	if c.Rate <= 0 || c.Rate > 1_000_000 {
-		return &Failure{Message: fmt.Sprintf("--rate is %v; it must be more than 0 and at most 1000000 messages a second", c.Rate), Remedy: "See fanfare bench fanout --help.", Usage: true}
-	}
-	return first(
+	return first(checkRate(c.Rate),
 		check("subscribers", c.Subscribers, 1, 200_000), check("size", c.Size, minSize, 65_536), check("steps", c.Steps, 1, 50),
 		checkTime("duration", c.Duration, 10*time.Minute), checkTime("warm", c.Warm, time.Minute), checkTime("within", c.Within, time.Minute),
 	)

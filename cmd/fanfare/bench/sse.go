@@ -9,13 +9,15 @@ import (
 )
 
 // sseWire is our own server-sent events (PROTOCOL.md, section 7) and REST.
-type sseWire struct{ fanfareWire }
+type sseWire struct{ rest *fanfareWire }
 
 func (w *sseWire) request(channel string) []byte {
-	return w.stream("/v1/sse?channel="+url.QueryEscape(channel), "Authorization: Bearer "+w.key+"\r\n")
+	return w.rest.stream("/v1/sse?channel="+url.QueryEscape(channel), "Authorization: Bearer "+w.rest.key+"\r\n")
 }
 
 func (*sseWire) greeting(string) ([]byte, bool) { return nil, false }
+
+func (w *sseWire) publish(messages []message) ([]byte, int) { return w.rest.publish(messages) }
 
 func (*sseWire) answer(text []byte) (a answer) {
 	if !bytes.Contains(text, []byte("event:")) {

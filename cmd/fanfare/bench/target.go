@@ -30,6 +30,7 @@ type target struct {
 	from       []netip.Addr
 	key        string
 	prefix     string // of channel names
+	keep       int    // messages that a channel has to keep; 0: what it does by default
 	wire       wire
 }
 
@@ -169,8 +170,11 @@ func (t *target) source(i int) netip.Addr {
 	return t.from[i%len(t.from)]
 }
 
-// namespaceEphemeral is where the run's own app keeps nothing.
-const namespaceEphemeral = "ephemeral"
+// The namespaces of the run's own app that keep nothing, and target.keep.
+const (
+	namespaceEphemeral = "ephemeral"
+	namespaceKept      = "kept"
+)
 
 // app sees to an app to use: with --key the key's; else one of its own, made
 // with the account token, without limits that matter, and deleted in the end.
@@ -190,6 +194,10 @@ func (t *target) app(ctx context.Context, con *Console) (func(), error) {
 		return con.Ask(ctx, t.URL, t.AccountToken, method, path, in, out)
 	}
 	type object = map[string]any
+	rules := []object{{"namespace": namespaceEphemeral, "ephemeral": true}}
+	if t.keep > 0 {
+		rules = append(rules, object{"namespace": namespaceKept, "history": object{"messages": t.keep, "age": 300}})
+	}
 	var app struct{ ID string }
 	err := ask(ctx, http.MethodPost, "/v1/apps", object{
 		"name": fmt.Sprintf("bench-%08x", rand.Uint32()),
@@ -197,7 +205,7 @@ func (t *target) app(ctx context.Context, con *Console) (func(), error) {
 			"connections": 1_000_000, "channels_per_connection": 100_000, "message_bytes": 1_000_000,
 			"publish_per_second": 1_000_000, "subscribe_per_second": 100_000,
 		},
-		"rules": []object{{"namespace": namespaceEphemeral, "ephemeral": true}},
+		"rules": rules,
 	}, &app)
 	if err != nil {
 		return nil, err
@@ -218,6 +226,8 @@ func (t *target) app(ctx context.Context, con *Console) (func(), error) {
 	t.key = key.Key
 	if t.Ephemeral {
 		t.prefix = namespaceEphemeral + ":" + t.prefix
+	} else if t.keep > 0 {
+		t.prefix = namespaceKept + ":" + t.prefix
 	}
 	return closed, nil
 }
@@ -228,6 +238,14 @@ func check(flag string, n, least, most int) error {
 		return &Failure{Message: fmt.Sprintf("--%s is %d; it must be from %d to %d", flag, n, least, most), Remedy: "See fanfare bench --help.", Usage: true}
 	}
 	return nil
+}
+
+// checkRate is check for messages a second.
+func checkRate(rate float64) error {
+	if rate > 0 && rate <= 1_000_000 {
+		return nil
+	}
+	return &Failure{Message: fmt.Sprintf("--rate is %v; it must be more than 0 and at most 1000000 messages a second", rate), Remedy: "See fanfare bench --help.", Usage: true}
 }
 
 // checkTime is check for lengths of time.

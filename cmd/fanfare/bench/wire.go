@@ -24,6 +24,25 @@ type wire interface {
 	publish(messages []message) (requests []byte, answers int)
 }
 
+// firstCommand is the least number of a command behind the greeting.
+const firstCommand = 10
+
+// churner is a wire on which a connection can change its channels.
+type churner interface {
+	subscribe(channel string, command int64) []byte
+	unsubscribe(channel string, command int64) []byte
+}
+
+// resumer is a wire on which a subscriber can go on where it was.
+type resumer interface {
+	// position is where a subscriber is that has got text, a message or the
+	// answer to its subscribe, or before; "" where text does not say.
+	position(text []byte, before string) string
+
+	// resume is the greeting of a subscriber that was at a position.
+	resume(channel, position string) []byte
+}
+
 var errWords = errors.New("the server speaks another protocol than --wire says")
 
 // message is one to publish.
@@ -34,7 +53,8 @@ type message struct {
 
 // answer is what a text from a server means besides its messages.
 type answer struct {
-	subscribed bool
+	subscribed bool   // the greeting's subscribe is answered
+	command    int64  // the number of a later command that is answered
 	reply      []byte // to be sent, as for a ping
 	err        error  // the server refuses or says goodbye
 }
@@ -44,7 +64,7 @@ func newWire(t *target) (wire, error) {
 	case "fanfare":
 		return &fanfareWire{t}, nil
 	case "sse":
-		return &sseWire{fanfareWire{t}}, nil
+		return &sseWire{&fanfareWire{t}}, nil
 	case "plain", "nchan":
 		return &plainWire{t}, nil
 	case "nchan-sse":

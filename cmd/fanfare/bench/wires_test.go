@@ -293,6 +293,7 @@ func TestFaultsAreFound(t *testing.T) {
 
 // TestRefusals: what a server says when it refuses is shown.
 func TestRefusals(t *testing.T) {
+	t.Parallel()
 	s := brokertest.Start(t)
 	for _, c := range []struct{ args, want string }{
 		{"fanout --wire plain", "nothing at this address"},

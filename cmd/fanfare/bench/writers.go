@@ -19,6 +19,7 @@ type writers struct {
 	seqs     []uint32 // by channel: of its last message
 	names    []string // by channel
 	stopped  bool
+	goal     uint32 // no channel gets more messages; 0: no such end
 
 	from, to  time.Duration // messages published then are measured
 	published uint64        // of those
@@ -54,6 +55,9 @@ func (w *writers) write(i int) {
 	w.buf, w.messages = w.buf[:0], w.messages[:0]
 	for range w.batch {
 		c := w.at[i]
+		if w.goal > 0 && w.seqs[c] >= w.goal {
+			break // so have its other channels, since they take turns
+		}
 		if w.at[i] += len(w.list); w.at[i] >= len(w.seqs) {
 			w.at[i] = i
 		}
@@ -61,6 +65,9 @@ func (w *writers) write(i int) {
 		begin := len(w.buf)
 		w.buf = mark{w.audience.run, uint32(c), w.seqs[c], now}.appendData(w.buf, w.size)
 		w.messages = append(w.messages, message{w.names[c], w.buf[begin:]})
+	}
+	if len(w.messages) == 0 {
+		return
 	}
 	if now >= w.from && now < w.to {
 		w.published += uint64(w.batch)
