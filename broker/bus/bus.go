@@ -57,6 +57,7 @@ type Bus struct {
 	shards  [2][shardsPerClass]*shard
 	applies chan struct{} // a token for each atomic batch under way
 	lag     lag           // what a feed may be behind by
+	boxes   boxes         // of the feeds, without a cluster
 
 	syncAlways bool
 	lives      *keeper

@@ -52,6 +52,11 @@ func (b *Bus) Feed(fn func(Packet)) (stop func(), err error) {
 
 func (b *Bus) startEphemeral(fn func(Packet)) (reader, error) {
 	f := &feed{fn: fn, log: b.log, ended: make(chan struct{})}
+	if b.cluster == nil {
+		f.box = b.boxes.open(f.receive, b.lag, b.log)
+		f.leave = func() { b.boxes.close(f.box) }
+		return f, nil
+	}
 	var err error
 	if f.sub, err = b.feeds.Subscribe(everyEphemeral, f.receive); err != nil {
 		return nil, classify("starting the feed", err)
@@ -70,12 +75,15 @@ func (b *Bus) startEphemeral(fn func(Packet)) (reader, error) {
 	return f, nil
 }
 
-// feed is the feed of all ephemeral channels. receive runs in its one goroutine, which belongs
-// to the connection; the rest may be called concurrently.
+// feed is the feed of all ephemeral channels. receive runs in its one
+// goroutine, which belongs to the connection or the mailbox; the rest may be
+// called concurrently.
 type feed struct {
 	fn    func(Packet)
 	log   *slog.Logger
-	sub   *nats.Subscription
+	sub   *nats.Subscription // in a cluster
+	box   *mailbox           // without one
+	leave func()             // closes box
 	once  sync.Once
 	ended chan struct{} // closed when the goroutine has ended
 	lost  atomic.Uint64 // by slowness, as last read
@@ -111,6 +119,9 @@ func packetOf(prefix, subject string, body []byte) (Packet, error) {
 }
 
 func (f *feed) dropped() uint64 {
+	if f.box != nil {
+		return f.box.dropped() + f.alien.Load()
+	}
 	if n, err := f.sub.Dropped(); err == nil { // an ended subscription has forgotten it
 		f.lost.Store(uint64(n))
 	}
@@ -119,6 +130,10 @@ func (f *feed) dropped() uint64 {
 
 func (f *feed) stop() {
 	f.once.Do(func() {
+		if f.box != nil {
+			f.leave()
+			return
+		}
 		f.dropped()
 		// The only errors are that it, or its connection, has ended already.
 		_ = f.sub.Unsubscribe()

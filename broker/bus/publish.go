@@ -166,6 +166,13 @@ func (s *sending) send() error {
 	if s.shard != nil && s.waiter == nil {
 		s.waiter, s.msg.Reply = s.bus.acks.wait()
 	}
+	if s.shard == nil && s.bus.cluster == nil {
+		if s.bus.pubs.IsClosed() {
+			return classify("publishing", nats.ErrConnectionClosed)
+		}
+		s.bus.boxes.post(s.msg)
+		return nil
+	}
 	err := s.bus.pubs.PublishMsg(s.msg)
 	if s.shard != nil && s.bus.cluster != nil && passing(err) {
 		return nil // as if nobody answered
