@@ -49,6 +49,18 @@ func CheckBackup(r io.Reader) error { return bus.CheckBackup(r) }
 // backup. When it fails dir is empty again. The error is one line that a
 // person can act on. A nil log logs nothing.
 func Restore(ctx context.Context, r io.ReadSeeker, dir string, log *slog.Logger) error {
+	return restoreWith(r, dir, func() (map[string][]byte, error) {
+		return bus.Restore(ctx, bus.Options{Dir: dir, Logger: log}, r)
+	})
+}
+
+// RestoreForCluster makes the data folder of the first node of a new cluster:
+// the cluster takes the backup over when all of its nodes were started.
+func RestoreForCluster(r io.ReadSeeker, dir string) error {
+	return restoreWith(r, dir, func() (map[string][]byte, error) { return bus.Seed(r, dir) })
+}
+
+func restoreWith(r io.ReadSeeker, dir string, load func() (map[string][]byte, error)) error {
 	switch entries, err := os.ReadDir(dir); {
 	case err == nil && len(entries) > 0:
 		return fmt.Errorf("the folder %s is not empty: restore into an empty one, with --data", dir)
@@ -61,7 +73,7 @@ func Restore(ctx context.Context, r io.ReadSeeker, dir string, log *slog.Logger)
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	err := restore(ctx, r, dir, log)
+	err := restore(dir, load)
 	if err == nil {
 		return nil
 	}
@@ -75,8 +87,8 @@ func Restore(ctx context.Context, r io.ReadSeeker, dir string, log *slog.Logger)
 	return explain(Config{Data: dir}, err)
 }
 
-func restore(ctx context.Context, r io.Reader, dir string, log *slog.Logger) error {
-	files, err := bus.Restore(ctx, bus.Options{Dir: dir, Logger: log}, r)
+func restore(dir string, load func() (map[string][]byte, error)) error {
+	files, err := load()
 	if err != nil {
 		return err
 	}
@@ -95,6 +107,21 @@ func restore(ctx context.Context, r io.Reader, dir string, log *slog.Logger) err
 // backups answers BackupPath for the account that own is. One that breaks has
 // no end, by which CheckBackup knows it.
 func (b *Broker) backups(own protocol.AccountID) http.Handler {
+	return b.forAccount(own, "A backup", func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the limit on request bodies is not for this
+		w.Header().Set("Content-Type", "application/x-tar")
+		w.Header().Set("Cache-Control", "no-store")
+		if err := b.Backup(r.Context(), w); err != nil {
+			b.log.Error("a backup broke off", "err", err)
+			return
+		}
+		b.log.Info("a backup was made")
+	})
+}
+
+// forAccount is h for GET requests with the token of the account that own is;
+// what names it in the error.
+func (b *Broker) forAccount(own protocol.AccountID, what string, h http.HandlerFunc) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			w.Header().Set("Allow", http.MethodGet)
@@ -112,16 +139,9 @@ func (b *Broker) backups(own protocol.AccountID) http.Handler {
 			return
 		}
 		if who.Kind != tenant.KindAccount || who.Account != own {
-			api.WriteError(w, protocol.Errorf(protocol.CodeKeyKind, "A backup takes the token of the server's own account (ffa_), as in admin.env of its data folder."))
+			api.WriteError(w, protocol.Errorf(protocol.CodeKeyKind, "%s takes the token of the server's own account (ffa_), as in admin.env of its data folder.", what))
 			return
 		}
-		_ = http.NewResponseController(w).SetReadDeadline(time.Time{}) // the limit on request bodies is not for this
-		w.Header().Set("Content-Type", "application/x-tar")
-		w.Header().Set("Cache-Control", "no-store")
-		if err := b.Backup(r.Context(), w); err != nil {
-			b.log.Error("a backup broke off", "err", err)
-			return
-		}
-		b.log.Info("a backup was made")
+		h(w, r)
 	})
 }

@@ -38,8 +38,14 @@ type Broker struct {
 	hub      *hub.Hub
 	sessions *session.Set
 	ws       *ws.Door
-	handler  http.Handler
+	front    *front
 	listener net.Listener // nil with Listen "-"
+	server   *http.Server
+	base     context.Context // of all requests
+	cut      context.CancelFunc
+	serving  sync.WaitGroup
+	failed   chan error
+	served   bool // serve was called; of New and then of Run
 	welcome  Welcome
 	unwatch  func() // ends what watches the tenants
 	draining atomic.Bool
@@ -51,7 +57,8 @@ type Broker struct {
 // line that a person can act on.
 func New(ctx context.Context, c Config) (*Broker, error) {
 	c = c.withDefaults()
-	b := &Broker{config: c, log: c.Logger}
+	b := &Broker{config: c, log: c.Logger, front: &front{}, failed: make(chan error, 2)}
+	b.base, b.cut = context.WithCancel(context.WithoutCancel(ctx))
 	if err := b.build(ctx); err != nil {
 		b.Close()
 		return nil, explain(c, err)
@@ -72,17 +79,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 			c.PublicURL = urlOf(b.listener.Addr())
 		}
 	}
-	if b.bus, err = bus.Open(ctx, bus.Options{Dir: c.Data, Logger: b.log, SyncAlways: c.Sync == "always"}); err != nil {
-		return err
-	}
-	key, err := masterKey(c.Data)
-	if err != nil {
-		return err
-	}
-	if b.tenants, err = b.openTenants(ctx, key); err != nil {
-		return err
-	}
-	f, isFirst, err := begin(ctx, c.Data, b.tenants)
+	f, isFirst, key, err := b.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -115,12 +112,54 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	mux.Handle("/v1/ws", b.ws)
 	mux.Handle("/v1/sse", sse.Handler(b.sessions, b.tenants))
 	mux.Handle(BackupPath, b.backups(f.Account))
+	mux.Handle(ClusterPath, b.state(f.Account))
 	mux.Handle("/", api.New(api.Options{
 		Tenants: b.tenants, Hub: b.hub, Crowd: b.hub, Connections: b.sessions, Webhooks: b.hooks, Deliveries: b.hooks, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
 		Version: api.Version{Version: c.Version, Commit: c.Commit}, Durability: c.Sync, SDK: js.Dist, Dashboard: dashboard.Handler(),
 	}))
-	b.handler = mux
+	var all http.Handler = mux
+	b.front.real.Store(&all)
 	return nil
+}
+
+// open opens the bus and the tenants, and finds what the first start made.
+func (b *Broker) open(ctx context.Context) (f first, isFirst bool, key [32]byte, err error) {
+	c := b.config
+	o := bus.Options{Dir: c.Data, Logger: b.log, SyncAlways: c.Sync == "always"}
+	if c.Cluster != nil {
+		if o.Name, o.Cluster, err = c.Cluster.options(b.front.waiting); err != nil {
+			return f, false, key, err
+		}
+		b.serve()
+	}
+	if b.bus, err = bus.Open(ctx, o); err != nil {
+		return f, false, key, err
+	}
+	if c.Cluster == nil {
+		if key, err = masterKey(c.Data); err != nil {
+			return f, false, key, err
+		}
+		if b.tenants, err = b.openTenants(ctx, key); err != nil {
+			return f, false, key, err
+		}
+		f, isFirst, err = begin(ctx, c.Data, b.tenants)
+		return f, isFirst, key, err
+	}
+	bucket, err := b.bus.Bucket(ctx, bus.ClusterBucket, bus.BucketOptions{})
+	if err != nil {
+		return f, false, key, err
+	}
+	s := &shared{bucket: bucket, config: c}
+	if key, err = s.masterKey(ctx); err != nil {
+		return f, false, key, err
+	}
+	if b.tenants, err = b.openTenants(ctx, key); err != nil {
+		return f, false, key, err
+	}
+	if f, isFirst, err = s.first(ctx, key, func() (first, bool, error) { return begin(ctx, c.Data, b.tenants) }); err != nil {
+		return f, false, key, err
+	}
+	return f, isFirst, key, b.tenants.Await(ctx, f.Account)
 }
 
 func (b *Broker) openTenants(ctx context.Context, key [32]byte) (*tenant.Tenants, error) {
@@ -165,7 +204,7 @@ func isListenError(err error) bool {
 func (b *Broker) Welcome() Welcome { return b.welcome }
 
 // Handler serves all of the node: doors, REST, dashboard, SDK.
-func (b *Broker) Handler() http.Handler { return b.handler }
+func (b *Broker) Handler() http.Handler { return b.front }
 
 func (b *Broker) ready(ctx context.Context) error {
 	if b.draining.Load() {
@@ -177,50 +216,56 @@ func (b *Broker) ready(ctx context.Context) error {
 // Run serves until ctx ends, then sends the clients away over DrainTime and
 // lets running requests finish. It returns nil after such a stop.
 func (b *Broker) Run(ctx context.Context) error {
-	base, cut := context.WithCancel(context.WithoutCancel(ctx))
-	defer cut()
-	server := &http.Server{
-		Handler:           b.handler,
-		BaseContext:       func(net.Listener) context.Context { return base },
-		ReadHeaderTimeout: 5 * time.Second,
-		ReadTimeout:       30 * time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    32 << 10,
-		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
-	}
-	failed := make(chan error, 2)
-	var serving sync.WaitGroup
-	if b.listener != nil {
-		serving.Go(func() {
-			if err := server.Serve(b.listener); !errors.Is(err, http.ErrServerClosed) {
-				failed <- fmt.Errorf("serve: %w", err)
-			}
-		})
-	}
-	sending, endSending := context.WithCancel(base)
+	defer b.cut()
+	b.serve()
+	sending, endSending := context.WithCancel(b.base)
 	defer endSending()
-	serving.Go(func() {
+	b.serving.Go(func() {
 		if err := b.hooks.Run(sending); err != nil && sending.Err() == nil {
-			failed <- fmt.Errorf("webhooks: %w", err)
+			b.failed <- fmt.Errorf("webhooks: %w", err)
 		}
 	})
 	var err error
 	select {
 	case <-ctx.Done():
 		b.log.Info("stopping", "sessions", b.sessions.Len())
-	case err = <-failed:
+	case err = <-b.failed:
 	}
 	b.draining.Store(true)
-	stop, cancel := context.WithTimeout(base, b.config.DrainTime+5*time.Second)
+	stop, cancel := context.WithTimeout(b.base, b.config.DrainTime+5*time.Second)
 	defer cancel()
 	b.sessions.Drain(stop, b.config.DrainTime)
-	if serr := server.Shutdown(stop); serr != nil && err == nil {
-		b.log.Warn("some requests were cut off", "err", serr)
+	if b.server != nil {
+		if serr := b.server.Shutdown(stop); serr != nil && err == nil {
+			b.log.Warn("some requests were cut off", "err", serr)
+		}
 	}
-	cut()
+	b.cut()
 	b.sessions.Close()
-	serving.Wait()
+	b.serving.Wait()
 	return err
+}
+
+// serve begins to answer on the listener, if there is one, unless it has.
+func (b *Broker) serve() {
+	if b.served || b.listener == nil {
+		return
+	}
+	b.served = true
+	b.server = &http.Server{
+		Handler:           b.front,
+		BaseContext:       func(net.Listener) context.Context { return b.base },
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
+	}
+	b.serving.Go(func() {
+		if err := b.server.Serve(b.listener); !errors.Is(err, http.ErrServerClosed) {
+			b.failed <- fmt.Errorf("serve: %w", err)
+		}
+	})
 }
 
 // Close ends the rooms top-down and frees the data folder. Call it after Run
@@ -231,6 +276,11 @@ func (b *Broker) Close() error {
 		if b.listener != nil {
 			_ = b.listener.Close()
 		}
+		if b.server != nil { // a node that did not come to Run
+			_ = b.server.Close()
+		}
+		b.cut()
+		b.serving.Wait()
 		if b.unwatch != nil {
 			b.unwatch()
 		}

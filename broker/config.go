@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"log/slog"
 	"net"
 	"time"
@@ -36,6 +37,9 @@ type Config struct {
 	// before a publish is answered. The death of the process loses none either
 	// way. Accounts, apps and keys are always synced.
 	Sync string
+	// Cluster, if any, makes this node one of several. New then waits until
+	// there is a cluster; meanwhile the node answers on Listen for its health.
+	Cluster *Cluster
 	// Logger is where the log goes, default slog.Default().
 	Logger *slog.Logger
 	// Version and Commit are what /version says.
@@ -51,6 +55,11 @@ func (c Config) withDefaults() Config {
 	}
 	if c.DrainTime == 0 {
 		c.DrainTime = 5 * time.Second
+	}
+	if c.Cluster != nil {
+		own := *c.Cluster
+		own.Name = cmp.Or(own.Name, "fanfare")
+		c.Cluster = &own
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()

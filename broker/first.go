@@ -48,20 +48,27 @@ type first struct {
 // masterKey reads the folder's master key or makes it.
 func masterKey(dir string) (key [32]byte, err error) {
 	name := filepath.Join(dir, masterFile)
+	key, has, err := readMaster(name)
+	if err != nil || has {
+		return key, err
+	}
+	rand.Read(key[:]) // never fails
+	return key, writeWhole(name, key[:])
+}
+
+// readMaster reads a master key; has is false where there is none.
+func readMaster(name string) (key [32]byte, has bool, err error) {
 	b, err := os.ReadFile(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		if _, err := rand.Read(key[:]); err != nil {
-			return key, err
-		}
-		return key, writeWhole(name, key[:])
+		return key, false, nil
 	case err != nil:
-		return key, err
+		return key, false, err
 	case len(b) != len(key):
-		return key, fmt.Errorf("%s has %d bytes instead of %d: put the right one back from a backup", name, len(b), len(key))
+		return key, false, fmt.Errorf("%s has %d bytes instead of %d: put the right one back from a backup", name, len(b), len(key))
 	}
 	copy(key[:], b)
-	return key, nil
+	return key, true, nil
 }
 
 // begin makes the account, the demo app and its keys at the first start, and

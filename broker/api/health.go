@@ -42,14 +42,18 @@ func (d *door) healthRoutes(e *echo.Echo, api huma.API, o Options) {
 			if _, told := errors.AsType[*protocol.Error](err); told {
 				return err
 			}
-			return errors.Join(protocol.Errorf(protocol.CodeUnavailable, "This node cannot serve just now."), err)
+			e := protocol.Errorf(protocol.CodeUnavailable, "This node cannot serve just now.")
+			if Local(c.Request()) { // the names and addresses in it are nobody else's
+				e.Message = "This node cannot serve just now: " + err.Error() + "."
+			}
+			return errors.Join(e, err)
 		}
 		return fresh(c, ok)
 	})
 	e.Match(read, "/version", func(c echo.Context) error { return fresh(c, version) })
 	metrics := o.Stats.Handler()
 	e.Match(read, "/metrics", func(c echo.Context) error {
-		if !o.MetricsOpen && !local(c.Request()) {
+		if !o.MetricsOpen && !Local(c.Request()) {
 			p := protocol.Errorf(protocol.CodeNotFound, "Metrics are shown to clients on the server's own machine only.")
 			p.Remedy = "Scrape from the same machine, or have the operator open the metrics."
 			return p
@@ -74,9 +78,9 @@ func fresh(c echo.Context, v any) error {
 	return answer(c, v)
 }
 
-// local reports whether the client is on this machine. What comes through a
+// Local reports whether the client is on this machine. What comes through a
 // proxy on this machine is not: it is a stranger's.
-func local(r *http.Request) bool {
+func Local(r *http.Request) bool {
 	for _, h := range []string{"X-Forwarded-For", "Forwarded", "X-Real-Ip", "Via"} {
 		if r.Header.Get(h) != "" {
 			return false

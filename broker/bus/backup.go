@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -48,7 +50,7 @@ func (b *Bus) Backup(ctx context.Context, w io.Writer, files map[string][]byte) 
 	var names []string
 	list := b.js.StreamNames(ctx)
 	for name := range list.Name() {
-		if name != bucketStream+clusterBucket { // what a cluster is stays behind
+		if name != bucketStream+ClusterBucket { // what a cluster is stays behind
 			names = append(names, name)
 		}
 	}
@@ -176,6 +178,45 @@ func backedUp(r io.ReadSeeker) (names []string, err error) {
 			names = append(names, path.Base(folder))
 		}
 	}
+}
+
+// Seed makes dir, which must be empty or missing, the folder of a node that
+// brings the backup r into a new cluster. The files that Backup was given are
+// returned.
+func Seed(r io.ReadSeeker, dir string) (files map[string][]byte, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, folderError(dir, err)
+	}
+	files = map[string][]byte{}
+	for in := tar.NewReader(r); ; {
+		h, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("%w (%w)", ErrBackup, err)
+		}
+		if folder, name := path.Split(h.Name); folder == backupFiles && h.Size <= MaxBody {
+			if files[name], err = io.ReadAll(in); err != nil {
+				return nil, fmt.Errorf("%w (%w)", ErrBackup, err)
+			}
+		}
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, seedFile), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return nil, folderError(dir, err)
+	}
+	_, err = io.Copy(f, r)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err := errors.Join(err, f.Close()); err != nil {
+		return nil, folderError(dir, err)
+	}
+	return files, nil
 }
 
 // Restore makes a data folder of a backup. o.Dir must be empty or missing; on

@@ -200,6 +200,7 @@ func (b *Bus) lacks(ctx context.Context) (reason string, err error) {
 	if founded {
 		return "", nil
 	}
+	b.life.founder = true // it was there before anything was acknowledged
 	if here < c.size() {
 		return "at its first start the cluster waits for all nodes: " + b.missing(ctx, here, c.size()), nil
 	}

@@ -8,15 +8,19 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
 
+// ClusterBucket is the bucket of what the nodes agree on. Backups leave it out.
+// The key life is the bus's own.
+const ClusterBucket = "cluster"
+
 const (
-	clusterBucket = "cluster" // what the nodes agree on
-	lifeKey       = "life"
+	lifeKey = "life"
 
 	// vouchPatience is how long a node that cannot vouch waits for others that
 	// can, before the cluster begins a new life.
@@ -37,7 +41,7 @@ const (
 type common struct {
 	bus     *Bus
 	intact  bool // this node vouches, as of its start
-	founder bool // this node began the cluster at this start
+	founder bool // nobody had begun the cluster yet; of the start
 	bucket  *Bucket
 	stop    func()
 
@@ -50,10 +54,14 @@ type common struct {
 
 // lifeRecord is what lifeKey holds.
 type lifeRecord struct {
-	Life string    `json:"life"`
-	Why  string    `json:"why,omitempty"`
-	By   string    `json:"by"`
-	At   time.Time `json:"at"`
+	Life string `json:"life"`
+	Why  string `json:"why,omitempty"`
+	By   string `json:"by"`
+
+	// Present are the lives of the nodes that were there when the cluster
+	// began: before anything was acknowledged.
+	Present []string  `json:"present,omitempty"`
+	At      time.Time `json:"at"`
 }
 
 // ownLife is what lifeFile holds of a node of a cluster.
@@ -85,14 +93,14 @@ func (c *common) name() string {
 func (b *Bus) founded(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
-	s, err := b.js.Stream(ctx, bucketStream+clusterBucket)
+	s, err := b.js.Stream(ctx, bucketStream+ClusterBucket)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	_, err = s.GetLastMsgForSubject(ctx, bucketSubject+clusterBucket+"."+lifeKey)
+	_, err = s.GetLastMsgForSubject(ctx, bucketSubject+ClusterBucket+"."+lifeKey)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
 	}
@@ -137,7 +145,6 @@ func (b *Bus) found(ctx context.Context) error {
 			return fmt.Errorf("loading the backup into the cluster: %w", err)
 		}
 	}
-	b.life.founder = true
 	return nil
 }
 
@@ -172,18 +179,18 @@ func (b *Bus) plant(ctx context.Context) error {
 // majority has all that was answered.
 func (c *common) enter(ctx context.Context) (err error) {
 	b := c.bus
-	if c.bucket, err = b.Bucket(ctx, clusterBucket, BucketOptions{}); err != nil {
+	if c.bucket, err = b.Bucket(ctx, ClusterBucket, BucketOptions{}); err != nil {
 		return err
 	}
 	if c.founder {
-		_, err := c.bucket.Create(ctx, lifeKey, c.text("the cluster begins"), 0)
+		text := c.text("the cluster begins", append(b.peers.ids(), b.peers.id)...)
+		_, err := c.bucket.Create(ctx, lifeKey, text, 0)
 		for passing(err) && ctx.Err() == nil {
-			_, err = c.bucket.Create(ctx, lifeKey, c.text("the cluster begins"), 0)
+			_, err = c.bucket.Create(ctx, lifeKey, text, 0)
 		}
 		if err != nil && !errors.Is(err, ErrConflict) {
 			return err
 		}
-		c.intact = true
 		if b.seed != "" {
 			if err := os.Remove(b.seed); err != nil {
 				return err
@@ -195,6 +202,7 @@ func (c *common) enter(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	c.intact = c.intact || slices.Contains(c.now.Present, b.peers.id)
 	for began := time.Now(); !c.intact; {
 		yes, all := b.peers.vouchers()
 		now, err := c.read(ctx)
@@ -251,8 +259,8 @@ func (c *common) take(e Entry) error {
 	return json.Unmarshal(e.Value, &c.now)
 }
 
-func (c *common) text(why string) []byte {
-	text, err := json.Marshal(lifeRecord{Life: rand.Text(), Why: why, By: c.bus.peers.name, At: time.Now().UTC()})
+func (c *common) text(why string, present ...string) []byte {
+	text, err := json.Marshal(lifeRecord{Life: rand.Text(), Why: why, By: c.bus.peers.name, At: time.Now().UTC(), Present: present})
 	if err != nil { // it has nothing that fails
 		return nil
 	}

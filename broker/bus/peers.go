@@ -366,5 +366,14 @@ func (p *Peers) nodesNow() []NodeInfo {
 // Nodes are this node, and the others that it hears.
 func (b *Bus) Nodes() []NodeInfo { return b.peers.nodesNow() }
 
+// Size is how many nodes the cluster should have; 0 without one, or where that
+// is not known.
+func (b *Bus) Size() int {
+	if b.cluster == nil {
+		return 0
+	}
+	return b.cluster.size()
+}
+
 // Peers is the way to the other nodes.
 func (b *Bus) Peers() *Peers { return b.peers }

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -151,10 +152,27 @@ type serverLog struct {
 }
 
 func (l *serverLog) line(level slog.Level, format string, v []any) {
-	l.trouble.look(format, v)
-	if l.log.Enabled(context.Background(), level) {
-		l.log.Log(context.Background(), level, "bus: message server: "+fmt.Sprintf(format, v...))
+	text := fmt.Sprintf(format, v...)
+	l.trouble.look(text)
+	if told(text) {
+		level = slog.LevelDebug
 	}
+	l.log.Log(context.Background(), level, "bus: message server: "+text)
+}
+
+// told knows what is no news, or is told in our own words, once and not each
+// second: which nodes are missing (Bus.gather, Bus.Ready), and that nodes know
+// each other by a password.
+func told(text string) bool {
+	for _, begin := range []string{
+		"Error trying to connect to route", "Plaintext passwords detected", "Waiting for routing to be established",
+		"JetStream has not established contact", "Metalayer blocking snapshot",
+	} {
+		if strings.HasPrefix(text, begin) {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *serverLog) Noticef(format string, v ...any) { l.line(slog.LevelDebug, format, v) }

@@ -1,7 +1,6 @@
 package bus
 
 import (
-	"fmt"
 	"strings"
 	"sync"
 	"time"
@@ -19,11 +18,7 @@ type trouble struct {
 const troubleLasts = 5 * time.Second
 
 // look takes note of a line of the log.
-func (t *trouble) look(format string, v []any) {
-	if !strings.Contains(format, "ou") && !strings.Contains(format, "%s") {
-		return // most lines; the rest costs little, as nothing of it is busy
-	}
-	line := fmt.Sprintf(format, v...)
+func (t *trouble) look(line string) {
 	what := ""
 	switch {
 	case strings.Contains(line, "Route Error") && strings.Contains(line, "Authorization Violation"),

@@ -62,6 +62,14 @@ func (t *Tenants) Account(id protocol.AccountID) (Account, error) {
 	return Account{}, protocol.Errorf(protocol.CodeNotFound, "There is no such account.")
 }
 
+// Await returns when this node knows an account that another one has made.
+func (t *Tenants) Await(ctx context.Context, id protocol.AccountID) error {
+	return t.view.until(ctx, func(v *view) bool {
+		a := v.accounts[id]
+		return a != nil && a.record.ID != ""
+	})
+}
+
 // Accounts are all accounts, the oldest first. It is for the operator alone.
 func (t *Tenants) Accounts() []Account {
 	t.view.mu.RLock()

@@ -91,7 +91,8 @@ func (c *backupCmd) fetch(ctx context.Context, r *rest, w io.Writer) error {
 }
 
 type restoreCmd struct {
-	In string `required:"" placeholder:"FILE" complete:"file" help:"The backup."`
+	In      string `required:"" placeholder:"FILE" complete:"file" help:"The backup."`
+	Cluster string `setting:"cluster" placeholder:"NAME" help:"Make the folder of a node that brings the backup into this new cluster."`
 }
 
 // Help is part of kong.HelpProvider.
@@ -106,8 +107,17 @@ func (c *restoreCmd) Run(ctx context.Context, con *console, all *cli) error {
 		return &failure{Message: err.Error(), Remedy: "Name the file that fanfare backup wrote, with --in.", Err: err}
 	}
 	defer f.Close()
-	if err := broker.Restore(ctx, f, all.Data, nil); err != nil {
+	if c.Cluster != "" {
+		err = broker.RestoreForCluster(f, all.Data)
+	} else {
+		err = broker.Restore(ctx, f, all.Data, nil)
+	}
+	if err != nil {
 		return &failure{Message: err.Error(), Remedy: "The backup is untouched. Restore into a folder that is missing or empty.", Err: err}
+	}
+	if c.Cluster != "" {
+		_, err = fmt.Fprintf(con.Out, "%s holds the backup; the cluster %s takes it over when all of its nodes were started for the first time, this one with --data %s and the others on empty folders\n", all.Data, c.Cluster, all.Data)
+		return err
 	}
 	_, err = fmt.Fprintf(con.Out, "restored into %s; start it with: fanfare serve --data %s\n", all.Data, all.Data)
 	return err

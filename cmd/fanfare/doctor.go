@@ -86,6 +86,7 @@ func (c *doctorCmd) Run(ctx context.Context, con *console, all *cli) error {
 		{"clock", (*patient).clock},
 		{"message", (*patient).message},
 		{"durability", (*patient).durability},
+		{"cluster", (*patient).cluster},
 	}
 	var found []finding
 	failed := false

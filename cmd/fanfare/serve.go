@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/fanfarehq/fanfare/broker"
@@ -12,14 +13,21 @@ import (
 
 // serving are the settings of a server.
 type serving struct {
-	Listen      string        `setting:"listen" default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address to listen on; port 0 takes a free one. Default: 127.0.0.1:8080, this machine only."`
-	PublicURL   string        `name:"public-url" setting:"public_url" placeholder:"URL" help:"How clients reach this server. Default: made from --listen."`
-	MetricsOpen bool          `setting:"metrics_open" help:"Let other machines read /metrics."`
-	DrainTime   time.Duration `setting:"drain_time" default:"5s" placeholder:"TIME" help:"How long a stop takes to send clients away. Default: 5s."`
-	Sync        string        `setting:"sync" enum:"interval,always" default:"interval" placeholder:"WHEN" help:"When published messages are forced to the disk: interval, each second, or always, before the publish is answered. Default: interval."`
-	HooksLocal  bool          `name:"webhooks-private" setting:"webhooks_private" help:"Let webhooks go to plain http and private networks. For development: every tenant could reach into yours."`
-	LogLevel    string        `setting:"log_level" enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"What to log: debug, info, warn or error. Default: info."`
-	LogFormat   string        `setting:"log_format" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"text, json, or auto: text on a terminal and json elsewhere."`
+	Listen        string        `setting:"listen" default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address to listen on; port 0 takes a free one. Default: 127.0.0.1:8080, this machine only."`
+	PublicURL     string        `name:"public-url" setting:"public_url" placeholder:"URL" help:"How clients reach this server. Default: made from --listen."`
+	MetricsOpen   bool          `setting:"metrics_open" help:"Let other machines read /metrics."`
+	DrainTime     time.Duration `setting:"drain_time" default:"5s" placeholder:"TIME" help:"How long a stop takes to send clients away. Default: 5s."`
+	Sync          string        `setting:"sync" enum:"interval,always" default:"interval" placeholder:"WHEN" help:"When published messages are forced to the disk: interval, each second, or always, before the publish is answered. Default: interval."`
+	Cluster       string        `setting:"cluster" placeholder:"NAME" help:"Make this node one of a cluster of three to five of that name; see docs/guides/cluster.md."`
+	Node          string        `setting:"node" placeholder:"NAME" help:"This node's name in the cluster, the same at each start. Default: the machine's name."`
+	Routes        string        `setting:"routes" placeholder:"ADDRESSES" help:"The cluster's nodes, host:port with commas between."`
+	ClusterListen string        `setting:"cluster_listen" default:"127.0.0.1:6222" placeholder:"ADDRESS" help:"Where this node listens for the other nodes: on a private network only. Default: 127.0.0.1:6222."`
+	ClusterSecret string        `setting:"cluster_secret" placeholder:"SECRET" help:"What the nodes know each other by, the same on all. Not as a flag: set FANFARE_CLUSTER_SECRET, or name a file with FANFARE_CLUSTER_SECRET_FILE."`
+	NATSURL       string        `name:"nats-url" setting:"nats_url" placeholder:"URL" help:"Use the NATS with JetStream at this address, in place of --routes."`
+
+	HooksLocal bool   `name:"webhooks-private" setting:"webhooks_private" help:"Let webhooks go to plain http and private networks. For development: every tenant could reach into yours."`
+	LogLevel   string `setting:"log_level" enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"What to log: debug, info, warn or error. Default: info."`
+	LogFormat  string `setting:"log_format" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"text, json, or auto: text on a terminal and json elsewhere."`
 }
 
 type serveCmd struct {
@@ -34,13 +42,46 @@ func (serveCmd) Help() string {
 The first start makes an app called demo with its keys, and writes them to demo.env in the data folder. SIGINT or SIGTERM stops the server gracefully, a second one at once.`
 }
 
+// cluster is what the settings say of one; nil where they say nothing.
+func (c *serving) cluster(s *settings) (*broker.Cluster, error) {
+	if c.Cluster == "" && c.NATSURL == "" {
+		for name, value := range map[string]string{"routes": c.Routes, "node": c.Node, "cluster_secret": c.ClusterSecret} {
+			if value != "" {
+				return nil, &failure{Message: "the setting " + name + " is for a cluster, and there is none", Remedy: "Name the cluster with --cluster, or take the setting away.", Usage: true}
+			}
+		}
+		return nil, nil
+	}
+	if _, found := s.resolved["cluster-secret"]; c.ClusterSecret != "" && !found {
+		return nil, &failure{Message: "the cluster's secret was given as a flag, where everybody on this machine can read it", Remedy: "Set FANFARE_CLUSTER_SECRET, or write it to a file and name that with FANFARE_CLUSTER_SECRET_FILE or cluster_secret_file in fanfare.yaml.", Usage: true}
+	}
+	if c.ClusterSecret == "" {
+		return nil, &failure{Message: "a cluster needs a secret that its nodes share, and there is none", Remedy: "Make one with openssl rand -hex 32, the same for all nodes, and set FANFARE_CLUSTER_SECRET or FANFARE_CLUSTER_SECRET_FILE.", Usage: true}
+	}
+	out := &broker.Cluster{Name: c.Cluster, Node: c.Node, Secret: c.ClusterSecret, NATS: c.NATSURL}
+	if c.NATSURL == "" {
+		out.Listen = c.ClusterListen
+	}
+	for r := range strings.SplitSeq(c.Routes, ",") {
+		if r = strings.TrimSpace(r); r != "" {
+			out.Routes = append(out.Routes, r)
+		}
+	}
+	return out, nil
+}
+
 // Run serves until ctx ends. What goes wrong at the start is one line.
 func (c *serveCmd) Run(ctx context.Context, con *console, all *cli) error {
 	began := time.Now()
 	log := newLog(con.Err, c.LogLevel, c.LogFormat)
 	v := buildVersion()
+	cluster, err := c.cluster(con.Settings)
+	if err != nil {
+		return err
+	}
 	b, err := broker.New(ctx, broker.Config{
-		Listen: c.Listen, Data: all.Data, PublicURL: c.PublicURL, MetricsOpen: c.MetricsOpen, DrainTime: c.DrainTime, Sync: c.Sync, WebhooksPrivate: c.HooksLocal,
+		Cluster: cluster,
+		Listen:  c.Listen, Data: all.Data, PublicURL: c.PublicURL, MetricsOpen: c.MetricsOpen, DrainTime: c.DrainTime, Sync: c.Sync, WebhooksPrivate: c.HooksLocal,
 		Logger: log, Version: v.Version, Commit: v.Commit,
 	})
 	if err != nil {

@@ -45,7 +45,7 @@ func envName(setting string) string { return "FANFARE_" + strings.ToUpper(settin
 // isSecret reports settings that are not shown, and that may stand in a file
 // of their own (<name>_file, FANFARE_<NAME>_FILE).
 func isSecret(setting string) bool {
-	return strings.HasSuffix(setting, "_key") || strings.HasSuffix(setting, "_token")
+	return strings.HasSuffix(setting, "_key") || strings.HasSuffix(setting, "_token") || strings.HasSuffix(setting, "_secret") || setting == "nats_url"
 }
 
 // learn takes the settings from the flags that carry one.
