@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"strconv"
@@ -101,7 +102,11 @@ func (b *Bus) Bucket(ctx context.Context, name string, o BucketOptions) (*Bucket
 	if err != nil {
 		return nil, classify("opening bucket "+name, err)
 	}
-	kv, err := b.js.KeyValue(ctx, name)
+	var kv jetstream.KeyValue
+	err = b.patiently(ctx, func(ctx context.Context) (err error) {
+		kv, err = b.js.KeyValue(ctx, name)
+		return err
+	})
 	if err != nil {
 		return nil, classify("opening bucket "+name, err)
 	}
@@ -178,10 +183,39 @@ func (k *Bucket) Delete(ctx context.Context, key string, rev uint64) error {
 	if rev != 0 {
 		m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(rev, 10))
 	}
-	if _, err = k.bus.js.PublishMsg(ctx, m); err == nil {
+	if _, err = k.publish(ctx, m); err == nil {
 		err = k.settle()
 	}
 	return k.wrap(key, err)
+}
+
+// publish writes m. In a cluster it tries again while there is no leader; an
+// id tells whether an earlier try, whose answer was lost, was the one that made
+// the condition fail.
+func (k *Bucket) publish(ctx context.Context, m *nats.Msg) (*jetstream.PubAck, error) {
+	if k.bus.cluster == nil {
+		return k.bus.js.PublishMsg(ctx, m)
+	}
+	id := rand.Text()
+	m.Header.Set(jetstream.MsgIDHeader, id)
+	for began, again := time.Now(), false; ; again = true {
+		try, cancel := context.WithTimeout(ctx, tryTime)
+		ack, err := k.bus.js.PublishMsg(try, m, jetstream.WithRetryAttempts(0))
+		cancel()
+		if again && isConflict(err) {
+			if last, err := k.stream.GetLastMsgForSubject(ctx, m.Subject); err == nil && last.Header.Get(jetstream.MsgIDHeader) == id {
+				return &jetstream.PubAck{Stream: bucketStream + k.name, Sequence: last.Sequence, Duplicate: true}, nil
+			}
+		}
+		if !passing(err) && !isInProcess(err) || time.Since(began) > publishTime {
+			return ack, err
+		}
+		select {
+		case <-time.After(tryPause):
+		case <-ctx.Done():
+			return nil, err
+		}
+	}
 }
 
 // put writes key if its last revision is expected (0: there is none).
@@ -192,7 +226,7 @@ func (k *Bucket) put(ctx context.Context, key string, val []byte, expected uint6
 	}
 	setTTL(m, ttl)
 	m.Header.Set(jetstream.ExpectedLastSubjSeqHeader, strconv.FormatUint(expected, 10))
-	ack, err := k.bus.js.PublishMsg(ctx, m)
+	ack, err := k.publish(ctx, m)
 	if err == nil {
 		err = k.settle()
 	}

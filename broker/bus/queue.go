@@ -247,7 +247,11 @@ func (q *Queue) wrap(what string, err error) error {
 // Waiting counts the jobs of each lane, ready, given out and put off. It looks
 // at all of them: for a start, not for every day.
 func (q *Queue) Waiting(ctx context.Context) (map[string]int, error) {
-	info, err := q.stream.Info(ctx, jetstream.WithSubjectFilter("q."+q.name+".>"))
+	var info *jetstream.StreamInfo
+	err := q.bus.patiently(ctx, func(ctx context.Context) (err error) {
+		info, err = q.stream.Info(ctx, jetstream.WithSubjectFilter("q."+q.name+".>"))
+		return err
+	})
 	if err != nil {
 		return nil, q.wrap("counting", err)
 	}
@@ -281,7 +285,11 @@ func (q *Queue) Drop(ctx context.Context, lane string) error {
 // too.
 func (q *Queue) Work(fn func(*Task)) (stop func(), err error) {
 	w := &worker{queue: q, fn: fn, out: map[jetstream.Msg]struct{}{}, quit: make(chan struct{})}
-	ctx, cancel := context.WithTimeout(context.Background(), startLimit)
+	limit := startLimit
+	if q.bus.cluster != nil {
+		limit = time.Minute // there may be no leader just now
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
 	for n := range q.parts {
 		if err := w.begin(ctx, n); err != nil {

@@ -23,33 +23,49 @@ const (
 
 // openStream opens a stream and makes or changes it where need be. In a
 // cluster it tries for as long as there is no leader to do it.
-func (b *Bus) openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (jetstream.Stream, error) {
-	for {
+func (b *Bus) openStream(ctx context.Context, js jetstream.JetStream, want jetstream.StreamConfig) (s jetstream.Stream, err error) {
+	err = b.patiently(ctx, func(ctx context.Context) (err error) {
 		want.Replicas = b.replicas
-		var s jetstream.Stream
-		var err error
 		if b.cluster == nil {
 			s, err = js.CreateOrUpdateStream(ctx, want)
-		} else {
-			s, err = openShared(ctx, js, want)
+			return err
 		}
-		if b.cluster == nil || err == nil || ctx.Err() != nil {
-			return s, err
-		}
-		switch code := apiCode(err); {
-		case b.cluster.URL != "" && b.replicas > 1 && (code == errCodeNotClustered || code == errCodeNoPeers):
+		s, err = openShared(ctx, js, want)
+		if code := apiCode(err); b.cluster.URL != "" && b.replicas > 1 && (code == errCodeNotClustered || code == errCodeNoPeers) {
 			b.log.Warn("bus: NATS keeps one copy of everything, since it has no three servers with JetStream")
 			b.replicas = 1
-		case !passing(err) && code != errCodeNoPeers:
-			return nil, err
+			want.Replicas = 1
+			s, err = openShared(ctx, js, want)
+		}
+		return err
+	})
+	return s, err
+}
+
+// patiently does what asks the store for something: in a cluster again and
+// again, while it has no leader or the question went astray with one.
+func (b *Bus) patiently(ctx context.Context, do func(context.Context) error) error {
+	if b.cluster == nil {
+		return do(ctx)
+	}
+	for {
+		try, cancel := context.WithTimeout(ctx, storeTry)
+		err := do(try)
+		cancel()
+		if err == nil || !passing(err) && apiCode(err) != errCodeNoPeers {
+			return err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return fmt.Errorf("%w (%w)", err, ctx.Err())
 		case <-time.After(waitingPause):
 		}
 	}
 }
+
+// storeTry is how long one question to the store may take: time enough to make
+// a replicated stream.
+const storeTry = 4 * time.Second
 
 // openShared opens a stream that other nodes may be opening, too. What is as it
 // should be is left alone: each change of a stream goes through its voters.

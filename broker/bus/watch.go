@@ -21,6 +21,13 @@ func (k *Bucket) Watch(fn func(Entry)) (stop func(), err error) {
 	var w *watch
 	present := make(chan struct{})
 	stop, err = k.bus.begin(func() (reader, error) {
+		if k.bus.cluster != nil { // there may be no leader just now
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			if err := k.bus.patiently(ctx, func(ctx context.Context) error { _, err := k.stream.Info(ctx); return err }); err != nil {
+				return nil, fmt.Errorf("watching bucket %s: %w", k.name, err)
+			}
+		}
 		ctx, cancel := context.WithCancel(context.Background())
 		late := time.AfterFunc(startLimit, cancel)
 		kw, err := k.kv.WatchAll(ctx)

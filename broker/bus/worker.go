@@ -29,13 +29,18 @@ type worker struct {
 
 // begin starts the goroutine of one partition.
 func (w *worker) begin(ctx context.Context, n int) error {
-	c, err := w.queue.stream.CreateOrUpdateConsumer(ctx, jetstream.ConsumerConfig{
+	var c jetstream.Consumer
+	config := jetstream.ConsumerConfig{
 		Durable:       consumerName(n),
 		FilterSubject: "q." + w.queue.name + ".r." + strconv.Itoa(n) + ".>",
 		AckPolicy:     jetstream.AckExplicitPolicy,
 		AckWait:       w.queue.wait,
 		MaxAckPending: -1, // who takes tasks puts off what is too much
 		MaxDeliver:    -1,
+	}
+	err := w.queue.bus.patiently(ctx, func(ctx context.Context) (err error) {
+		c, err = w.queue.stream.CreateOrUpdateConsumer(ctx, config)
+		return err
 	})
 	if err != nil {
 		return err
