@@ -89,33 +89,47 @@ func (c *wsClient) send(format string, args ...any) {
 
 func (c *wsClient) next() frame {
 	c.t.Helper()
-	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
-	defer cancel()
 	for {
-		for len(c.lines) == 0 {
-			kind, b, err := c.conn.Read(ctx)
-			if err != nil {
-				if ctx.Err() != nil {
-					c.t.Fatal("nothing came")
-				}
-				f := frame{raw: err.Error()}
-				f.Type = "end"
-				if ce, ok := errors.AsType[websocket.CloseError](err); ok {
-					f.Close, f.Message = int(ce.Code), ce.Reason
-				}
-				return f
-			}
-			if kind != websocket.MessageText {
-				c.t.Fatal("a binary frame came")
-			}
-			c.lines = strings.Split(string(b), "\n")
-		}
-		f := decode(c.t, c.lines[0])
-		c.lines = c.lines[1:]
-		if f.Type != protocol.TypePing {
+		if f := c.any(); f.Type != protocol.TypePing {
 			return f
 		}
 	}
+}
+
+// pong waits for a ping and answers it.
+func (c *wsClient) pong() {
+	c.t.Helper()
+	for c.any().Type != protocol.TypePing {
+	}
+	c.send(`{"type":"pong"}`)
+}
+
+// any is next, pings included.
+func (c *wsClient) any() frame {
+	c.t.Helper()
+	ctx, cancel := context.WithTimeout(c.t.Context(), patience)
+	defer cancel()
+	for len(c.lines) == 0 {
+		kind, b, err := c.conn.Read(ctx)
+		if err != nil {
+			if ctx.Err() != nil {
+				c.t.Fatal("nothing came")
+			}
+			f := frame{raw: err.Error()}
+			f.Type = "end"
+			if ce, ok := errors.AsType[websocket.CloseError](err); ok {
+				f.Close, f.Message = int(ce.Code), ce.Reason
+			}
+			return f
+		}
+		if kind != websocket.MessageText {
+			c.t.Fatal("a binary frame came")
+		}
+		c.lines = strings.Split(string(b), "\n")
+	}
+	f := decode(c.t, c.lines[0])
+	c.lines = c.lines[1:]
+	return f
 }
 
 func decode(t *testing.T, line string) frame {

@@ -66,11 +66,15 @@ func (set *Set) Kick(app protocol.AppID, user, id string) int {
 }
 
 // Recheck ends the sessions of an app whose credential is good no longer. With
-// a keyID only those that live by that key are looked at. It waits for nobody.
+// a keyID only those that live by that key are looked at; without, the app has
+// changed, and the others leave where its rules have no presence now. It waits
+// for nobody.
 func (set *Set) Recheck(app protocol.AppID, keyID string) {
 	for _, s := range set.sessions(app, "", func(s *Session) bool { return keyID == "" || s.lives.Load().KeyID == keyID }) {
 		if err := s.lives.Load().Check(); err != nil {
 			s.End(protocol.AsError(err))
+		} else if keyID == "" {
+			s.recheck()
 		}
 	}
 }

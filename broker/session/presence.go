@@ -2,6 +2,7 @@ package session
 
 import (
 	"math"
+	"time"
 
 	"github.com/fanfarehq/fanfare/broker/hub"
 	"github.com/fanfarehq/fanfare/broker/tenant"
@@ -32,6 +33,7 @@ func (s *Session) presence(c protocol.Command) error {
 	if err != nil {
 		return err
 	}
+	s.attentive()
 	s.set.o.Presence.Attend(s.who.App, c.Channel, s.who.User, step, data)
 	if c.Ref != 0 {
 		s.reply(protocol.Reply{Type: protocol.TypePresenceOK, Ref: c.Ref, Channel: c.Channel, Action: c.Action})
@@ -192,6 +194,7 @@ func (s *Session) watch(ch protocol.Channel, what hub.Watched) error {
 	if what == (hub.Watched{}) {
 		return nil
 	}
+	s.attentive()
 	if s.watches == nil {
 		s.watches = map[protocol.Channel]*watcher{}
 	}
@@ -221,7 +224,26 @@ func (s *Session) unwatch(ch protocol.Channel) {
 	}
 }
 
-// presenceAgain ends what the session's new token does not grant.
+// attentive is called before the session enters or watches a channel. Who
+// changes the rules looks for such sessions afterwards.
+func (s *Session) attentive() {
+	if !s.crowd.Swap(true) {
+		s.again.Store(true) // the rules may have changed before that could be seen
+	}
+}
+
+// recheck has the session look again at where it is present, and what it
+// watches. That is for the goroutine that reads: a ping brings it about. A
+// client that does not answer is gone before long anyway.
+func (s *Session) recheck() {
+	if s.crowd.Load() && s.traits.Pongs {
+		s.again.Store(true)
+		s.reply(protocol.Reply{Type: protocol.TypePing, Time: time.Now().UnixMilli()})
+	}
+}
+
+// presenceAgain ends what the session's new token does not grant, or its app's
+// new rules.
 func (s *Session) presenceAgain() {
 	for ch := range s.present {
 		if mayPresence(s.who, ch) != nil {

@@ -79,7 +79,9 @@ type Session struct {
 	origin string
 	turned func() // turn, made once
 
-	heard atomic.Int64                     // when the client last sent anything, Unix nanoseconds
+	heard atomic.Int64                     // when the client last sent anything, by the set's clock
+	crowd atomic.Bool                      // whether it has ever entered or watched a channel
+	again atomic.Bool                      // whether presenceAgain is due
 	lives atomic.Pointer[tenant.Principal] // who, for others; nil until authorised
 	spoke spoke                            // where it is on the wheel
 
@@ -189,7 +191,7 @@ func (set *Set) session(ctx context.Context, sock Socket, origin string) *Sessio
 		out: outbox{sock: sock, max: set.o.QueueBytes, gather: set.gather},
 	}
 	s.turned = s.turn
-	s.heard.Store(time.Now().UnixNano())
+	s.heard.Store(int64(set.clock()))
 	return s
 }
 
@@ -268,7 +270,10 @@ func (s *Session) read() error {
 	if err != nil {
 		return err
 	}
-	s.heard.Store(time.Now().UnixNano())
+	s.heard.Store(int64(s.set.clock()))
+	if s.again.Swap(false) && s.who != nil {
+		s.presenceAgain()
+	}
 	for line := range protocol.Lines(frame) {
 		if err := s.obey(line); err != nil {
 			return err

@@ -57,6 +57,7 @@ type Options struct {
 // It lives from NewSet to Close.
 type Set struct {
 	o      Options
+	began  time.Time
 	ctx    context.Context // of what is done for clients, until Close
 	cancel context.CancelFunc
 	gather *gather
@@ -83,10 +84,13 @@ func NewSet(o Options) *Set {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	return &Set{
-		o: o, ctx: ctx, cancel: cancel, gather: newGather(), wheel: newWheel(o.PingInterval / wheelTurn),
+		o: o, began: time.Now(), ctx: ctx, cancel: cancel, gather: newGather(), wheel: newWheel(o.PingInterval / wheelTurn),
 		live: map[*Session]struct{}{}, known: map[protocol.AppID]map[string]map[*Session]struct{}{}, empty: make(chan struct{}),
 	}
 }
+
+// clock is the time since the set was made. Nobody sets it back or forward.
+func (set *Set) clock() time.Duration { return time.Since(set.began) }
 
 // Len is how many sessions are live.
 func (set *Set) Len() int {

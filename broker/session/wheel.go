@@ -141,7 +141,7 @@ func (s *Session) look(now time.Time, ping **hub.Frame) time.Time {
 		return s.spoke.pingAt
 	}
 	s.spoke.pingAt = now.Add(interval)
-	if silent := now.Sub(time.Unix(0, s.heard.Load())); s.traits.Pongs && silent >= 2*o.PingInterval {
+	if silent := s.set.clock() - time.Duration(s.heard.Load()); s.traits.Pongs && silent >= 2*o.PingInterval {
 		s.End(protocol.NewError(protocol.CodePingTimeout))
 		return s.spoke.pingAt
 	}
