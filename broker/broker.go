@@ -96,7 +96,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	}
 
 	counters := stats.New()
-	if b.hooks, err = b.openWebhooks(ctx, key); err != nil {
+	if b.hooks, err = b.openWebhooks(ctx, key, counters); err != nil {
 		return err
 	}
 	if b.hub, err = hub.New(hub.Options{Bus: b.bus, Stats: counters, Log: b.log, Events: b.hooks.Emit, Published: b.published}); err != nil {

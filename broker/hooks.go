@@ -4,13 +4,14 @@ import (
 	"context"
 
 	"github.com/fanfarehq/fanfare/broker/bus"
+	"github.com/fanfarehq/fanfare/broker/stats"
 	"github.com/fanfarehq/fanfare/broker/webhook"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
 // openWebhooks makes the room of webhooks. A power cut takes none of its
 // endpoints, nor what is queued.
-func (b *Broker) openWebhooks(ctx context.Context, key [32]byte) (*webhook.Webhooks, error) {
+func (b *Broker) openWebhooks(ctx context.Context, key [32]byte, counters *stats.Stats) (*webhook.Webhooks, error) {
 	records, err := b.bus.Bucket(ctx, "webhooks", bus.BucketOptions{})
 	if err != nil {
 		return nil, err
@@ -24,7 +25,7 @@ func (b *Broker) openWebhooks(ctx context.Context, key [32]byte) (*webhook.Webho
 		return nil, err
 	}
 	return webhook.New(ctx, webhook.Options{
-		Records: records, Queue: queue, Log: journal, MasterKey: key,
+		Records: records, Queue: queue, Log: journal, MasterKey: key, Stats: counters,
 		AllowPrivate: b.config.WebhooksPrivate, Logger: b.log,
 	})
 }

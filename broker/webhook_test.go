@@ -5,6 +5,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -85,5 +86,44 @@ func TestWebhooksTellWhatHappens(t *testing.T) {
 		case <-late.C:
 			t.Fatalf("these never came: %v", want)
 		}
+	}
+}
+
+// TestWebhooksAreCounted has one receiver that takes events and one that is
+// gone, and reads /metrics, which name no app.
+func TestWebhooksAreCounted(t *testing.T) {
+	s := brokertest.Start(t, func(c *broker.Config) { c.WebhooksPrivate = true })
+	receiver := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/gone" {
+			w.WriteHeader(http.StatusGone)
+		}
+	}))
+	defer receiver.Close()
+	for _, path := range []string{"/here", "/gone"} {
+		if status, body := post(t, s, "/v1/apps/"+s.App+"/webhooks", s.AccountToken, `{"url":"`+receiver.URL+path+`","events":["connection.closed"]}`); status != http.StatusCreated {
+			t.Fatalf("%d %s", status, body)
+		}
+	}
+	ready(t, s, s.PublishableKey).close()
+	want := []string{
+		`fanfare_webhook_tries_total{result="ok"} 1`,
+		`fanfare_webhook_tries_total{result="failed"} 1`,
+		`fanfare_webhook_events_total{outcome="delivered"} 1`,
+		`fanfare_webhook_events_total{outcome="given_up"} 1`,
+		`fanfare_webhook_events_waiting 0`,
+		`fanfare_webhook_endpoints_disabled 1`,
+	}
+	var metrics string
+	eventually(t, "all is counted", func() bool {
+		_, metrics = call(t, s, http.MethodGet, "/metrics", "", "")
+		for _, line := range want {
+			if !strings.Contains(metrics, line+"\n") {
+				return false
+			}
+		}
+		return true
+	})
+	if strings.Contains(metrics, s.App) {
+		t.Error("the metrics name an app")
 	}
 }

@@ -128,4 +128,13 @@ func describeRealtime(api huma.API) {
 			"default": problemResponse(api),
 		},
 	})
+	account := needToken()
+	api.OpenAPI().AddOperation(&huma.Operation{OperationID: "backup", Method: http.MethodGet, Path: "/v1/backup", Tags: []string{"server"}, Summary: "Back up the running server",
+		Description: "All accounts, apps, keys and messages, with the secrets that the data folder holds: keep it as safe as those. Takes the token of the server's own account. An archive that was cut off has no end, by which fanfare restore knows it.",
+		Security:    security(&account),
+		Responses: map[string]*huma.Response{
+			"200":     {Description: "A tar archive for fanfare restore", Content: map[string]*huma.MediaType{"application/x-tar": {Schema: &huma.Schema{Type: huma.TypeString, Format: "binary"}}}},
+			"default": problemResponse(api),
+		},
+	})
 }

@@ -33,6 +33,8 @@ type Stats struct {
 	requests      *prometheus.CounterVec
 	duration      *prometheus.HistogramVec
 	refused       *prometheus.CounterVec
+	tries         *prometheus.CounterVec
+	events        *prometheus.CounterVec
 }
 
 // New makes the counters, all at zero, with the collectors of the Go runtime
@@ -53,6 +55,8 @@ func New() *Stats {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 10},
 		}, []string{"route"}),
 		refused: counters("refused_total", "Requests and commands that were refused, by error code.", "code"),
+		tries:   counters("webhook_tries_total", "Times that an event was sent to a webhook's receiver, by result: ok, failed.", "result"),
+		events:  counters("webhook_events_total", "Events for webhooks, by what became of them: delivered, retried (each time that one is put off after a try), given_up, thrown_away.", "outcome"),
 	}
 	for _, c := range protocol.Codes() {
 		s.codes[c] = string(c)
@@ -67,7 +71,7 @@ func New() *Stats {
 	})
 	info.Set(1)
 	s.registry.MustRegister(
-		info, s.connections, s.opened, s.closed, s.published, s.delivered, s.subscriptions, s.requests, s.duration, s.refused,
+		info, s.connections, s.opened, s.closed, s.published, s.delivered, s.subscriptions, s.requests, s.duration, s.refused, s.tries, s.events,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return s
@@ -122,6 +126,39 @@ func (s *Stats) Subscribed(d int) { s.subscriptions.Add(float64(d)) }
 func (s *Stats) Request(route, method string, status int, took time.Duration) {
 	s.requests.WithLabelValues(route, known(method), strconv.Itoa(status)).Inc()
 	s.duration.WithLabelValues(route).Observe(took.Seconds())
+}
+
+// WebhookTry counts an event that was sent to a receiver.
+func (s *Stats) WebhookTry(ok bool) {
+	if ok {
+		s.tries.WithLabelValues("ok").Inc()
+		return
+	}
+	s.tries.WithLabelValues("failed").Inc()
+}
+
+// WebhookOutcome is what became of an event for a webhook.
+type WebhookOutcome string
+
+// The outcomes.
+const (
+	WebhookDelivered  WebhookOutcome = "delivered"
+	WebhookRetried    WebhookOutcome = "retried"     // put off after a try; counted each time
+	WebhookGivenUp    WebhookOutcome = "given_up"    // after the last try, or where the receiver is gone
+	WebhookThrownAway WebhookOutcome = "thrown_away" // too many waited already
+)
+
+// WebhookEvent counts what became of an event for one webhook.
+func (s *Stats) WebhookEvent(o WebhookOutcome) { s.events.WithLabelValues(string(o)).Inc() }
+
+// Webhooks has the counters ask fn, at each reading, how many events wait and
+// how many webhooks are disabled. It may be called once.
+func (s *Stats) Webhooks(fn func() (waiting, disabled int)) {
+	gauge := func(name, help string, of func() int) {
+		s.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "fanfare", Name: name, Help: help}, func() float64 { return float64(of()) }))
+	}
+	gauge("webhook_events_waiting", "Events that wait to be sent to webhooks, those that are to be tried again included.", func() int { n, _ := fn(); return n })
+	gauge("webhook_endpoints_disabled", "Webhooks that are disabled, by hand or because their receiver answered 410.", func() int { _, n := fn(); return n })
 }
 
 // Refused counts a request or a command that was answered with an error.

@@ -140,6 +140,20 @@ func (v *view) find(id string) *endpoint {
 	return v.ids[id]
 }
 
+// count is how many events wait for all endpoints, and how many of those are
+// disabled.
+func (v *view) count() (waiting, disabled int) {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for _, e := range v.ids {
+		waiting += int(e.waiting.Load())
+		if r := e.record.Load(); r != nil && r.Disabled {
+			disabled++
+		}
+	}
+	return waiting, disabled
+}
+
 // apply takes one entry of the watch into memory. A record that cannot be read
 // counts as deleted.
 func (v *view) apply(e bus.Entry) {

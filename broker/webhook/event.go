@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fanfarehq/fanfare/broker/bus"
+	"github.com/fanfarehq/fanfare/broker/stats"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
@@ -69,6 +70,7 @@ func (w *Webhooks) Emit(app protocol.AppID, e Event) {
 
 func (w *Webhooks) lose(p pending) {
 	w.bytes.Add(-p.bytes)
+	w.stats.WebhookEvent(stats.WebhookThrownAway)
 	if n := w.lost.Add(1); n&(n-1) == 0 { // the 1st, 2nd, 4th, 8th …
 		w.log.Error("webhook events come faster than they can be stored, and are thrown away", "app", p.app, "lost", n)
 	}
@@ -142,6 +144,7 @@ func (w *Webhooks) jobs(p pending) (out []bus.Job, err error) {
 			continue
 		}
 		if int(e.waiting.Load()) >= w.maxWaiting {
+			w.stats.WebhookEvent(stats.WebhookThrownAway)
 			if n := e.dropped.Add(1); n&(n-1) == 0 {
 				w.log.Warn("too many events wait for a webhook; new ones are thrown away", "app", p.app, "webhook", e.id, "dropped", n)
 			}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/fanfarehq/fanfare/broker/bus"
+	"github.com/fanfarehq/fanfare/broker/stats"
 )
 
 // Bounds of what one endpoint may have in memory beside its running tries. The
@@ -166,12 +167,16 @@ func (r *runner) attempt(e *endpoint, t *bus.Task) {
 	wait, again := pause(d.Attempt, asked)
 	switch {
 	case d.OK:
+		r.stats.WebhookEvent(stats.WebhookDelivered)
 	case d.Status == statusGone:
+		r.stats.WebhookEvent(stats.WebhookGivenUp)
 		d.Error += "; the webhook is disabled"
 	case again:
+		r.stats.WebhookEvent(stats.WebhookRetried)
 		next := time.Now().Add(wait)
 		d.Next = &next
 	default:
+		r.stats.WebhookEvent(stats.WebhookGivenUp)
 		d.Error += "; given up"
 	}
 	if _, err := r.note(r.last, e, p, d, body); err != nil {

@@ -26,6 +26,7 @@ const (
 // wants to be left alone.
 func (w *Webhooks) try(ctx context.Context, r *record, p parcel, body []byte) (d protocol.WebhookDelivery, asked time.Duration) {
 	now := time.Now()
+	defer func() { w.stats.WebhookTry(d.OK) }()
 	d = protocol.WebhookDelivery{Event: p.ID, Type: p.Type, Time: now.UTC().Truncate(time.Millisecond)}
 	ctx, cancel := context.WithTimeout(ctx, tryLimit)
 	defer cancel()

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/fanfarehq/fanfare/broker/bus"
+	"github.com/fanfarehq/fanfare/broker/stats"
 )
 
 // KV is what this room needs of the bucket that holds the endpoints. A
@@ -56,6 +57,7 @@ type Options struct {
 	// 10,000.
 	MaxWaiting int
 
+	Stats  *stats.Stats // nil: nothing is counted
 	Logger *slog.Logger // nil: slog.Default
 }
 
@@ -86,6 +88,7 @@ type Webhooks struct {
 	guard      *guard
 	client     *http.Client
 	log        *slog.Logger
+	stats      *stats.Stats
 	maxWaiting int
 	view       *view
 	stop       func()
@@ -108,12 +111,15 @@ func New(ctx context.Context, o Options) (*Webhooks, error) {
 	if o.MaxWaiting <= 0 {
 		o.MaxWaiting = 10_000
 	}
+	if o.Stats == nil {
+		o.Stats = stats.New()
+	}
 	aead, err := newSeal(o.MasterKey)
 	if err != nil {
 		return nil, err
 	}
 	w := &Webhooks{
-		records: o.Records, queue: o.Queue, journal: o.Log, aead: aead, guard: newGuard(o.AllowPrivate), log: o.Logger,
+		records: o.Records, queue: o.Queue, journal: o.Log, aead: aead, guard: newGuard(o.AllowPrivate), log: o.Logger, stats: o.Stats,
 		maxWaiting: o.MaxWaiting, view: newView(o.Logger, aead), in: make(chan pending, maxPending),
 	}
 	w.client = w.guard.client(nil)
@@ -129,6 +135,7 @@ func New(ctx context.Context, o Options) (*Webhooks, error) {
 			e.waiting.Store(int64(n))
 		}
 	}
+	o.Stats.Webhooks(w.view.count)
 	return w, nil
 }
 
