@@ -1,7 +1,7 @@
 # Short, and each line is one that you could type. `make test` is all that CI
 # runs. Nothing here is needed to use Fanfare: go run ./cmd/fanfare.
 .NOTPARALLEL:
-.PHONY: help run test lint gen fresh tools bench
+.PHONY: help run test lint gen fresh tools bench microbench
 
 help: ## Say what there is
 	@sed -nE 's/^([a-z]+):.*## (.*)/  make \1	\2/p' Makefile
@@ -11,6 +11,7 @@ run: ## Start a server on 127.0.0.1:8080, its data in ./fanfare-data
 
 test: tools fresh lint ## Check and test everything, as CI does
 	npm test --silent --prefix sdk/js
+	go -C bench test ./...
 	go test -race -timeout 15m ./...
 
 lint: ## Formatting, types, go vet, staticcheck
@@ -30,5 +31,8 @@ fresh: ## Prove that what is generated is what its sources make
 tools: ## Install what the tests need besides Go
 	.ci/tools
 
-bench: ## Run the benchmarks
+bench: ## Measure Fanfare beside its peers, about an hour, into docs/benchmarks.md (ARGS=--quick: minutes)
+	go -C bench run . $(ARGS)
+
+microbench: ## Run the Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...

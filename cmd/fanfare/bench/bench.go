@@ -16,6 +16,7 @@ type Cmd struct {
 	Churn    churnCmd    `cmd:"" help:"Subscribe and unsubscribe on open connections: how many pairs a second."`
 	Slow     slowCmd     `cmd:"" help:"Subscribers that do not read beside others that do: the others' latency with and without."`
 	Resume   resumeCmd   `cmd:"" help:"Clients that missed messages come back: how long until they are caught up."`
+	Plot     plotCmd     `cmd:"" help:"Draw reports of several runs together."`
 }
 
 // Console is what a benchmark talks to. It is handed to it by the program

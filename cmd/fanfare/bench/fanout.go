@@ -62,6 +62,7 @@ func (c *fanoutCmd) measure(ctx context.Context, l *loop, p *progress, report *R
 		return nil
 	}
 	report.title = fmt.Sprintf("fan-out: the highest rate to %s subscribers, %d bytes, p99 within %v", number(float64(c.Subscribers)), c.Size, c.Within)
+	report.Load.add("within_us", micros(c.Within), "", "")
 	ladder := ladder{rate: c.Rate, least: 10 / c.Duration.Seconds(), most: c.Steps}
 	for more := true; more; {
 		s, err := r.hold(ctx, ladder.rate, c.Warm, c.Duration)

@@ -75,9 +75,9 @@ func readProcess(pid int) (usage, error) {
 	return parseUsage(stat, status)
 }
 
-// tick is the unit of CPU time in /proc: sysconf(_SC_CLK_TCK) is 100 on every
+// clockTick is the unit of CPU time in /proc: sysconf(_SC_CLK_TCK) is 100 on every
 // Linux.
-const tick = 10 * time.Millisecond
+const clockTick = 10 * time.Millisecond
 
 func parseUsage(stat, status []byte) (u usage, err error) {
 	// The command's name stands in parentheses and may have any in it.
@@ -91,7 +91,7 @@ func parseUsage(stat, status []byte) (u usage, err error) {
 		if err != nil {
 			return usage{}, errProcess
 		}
-		u.cpu += time.Duration(n) * tick
+		u.cpu += time.Duration(n) * clockTick
 	}
 	for line := range strings.Lines(string(status)) {
 		name, value, _ := strings.Cut(line, ":")

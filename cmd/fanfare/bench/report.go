@@ -168,18 +168,21 @@ func (l *Latency) points() []point {
 }
 
 // text is the figure as people read it.
-func (f Figure) text() string {
+func (f Figure) text() string { return f.format(f.Value) }
+
+// format is another value as people read this figure.
+func (f Figure) format(v float64) string {
 	switch f.Unit {
 	case "B":
-		return size(f.Value)
+		return size(v)
 	case "µs":
-		return duration(f.Value)
+		return duration(v)
 	case "":
-		return number(f.Value)
+		return number(v)
 	case "/s":
-		return number(f.Value) + "/s"
+		return number(v) + "/s"
 	}
-	return number(f.Value) + " " + f.Unit
+	return number(v) + " " + f.Unit
 }
 
 func size(b float64) string {

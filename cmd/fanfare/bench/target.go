@@ -24,6 +24,7 @@ type target struct {
 	From         string `placeholder:"ADDRESSES" help:"Source addresses, as 127.0.0.1-8 (each has some 28,000 ports). Default: as many of 127.0.0.1-250 as are needed."`
 	AllowRemote  bool   `help:"Load a server on another machine. Ask who runs it first."`
 	JSON         bool   `name:"json" help:"Write JSON, for programs."`
+	SVG          string `name:"svg" placeholder:"FILE" complete:"file" help:"Write a plot of the latencies, too."`
 
 	host, path string
 	addr       netip.AddrPort
@@ -53,6 +54,16 @@ func (t *target) run(ctx context.Context, con *Console, report *Report, n int, m
 	p.clear()
 	if err != nil {
 		return err
+	}
+	if t.SVG != "" {
+		c := linesOf([]string{t.Wire}, []*Report{report})
+		if c == nil {
+			return &Failure{Message: "there are no latencies to plot", Remedy: "Leave --svg out.", Usage: true}
+		}
+		c.title = report.title
+		if err := writeSVG(t.SVG, c); err != nil {
+			return err
+		}
 	}
 	return report.write(con, t.JSON)
 }
