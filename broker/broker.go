@@ -99,13 +99,22 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	if b.hooks, err = b.openWebhooks(ctx, key, counters); err != nil {
 		return err
 	}
-	if b.hub, err = hub.New(hub.Options{Bus: b.bus, Stats: counters, Log: b.log, Events: b.hooks.Emit, Published: b.published}); err != nil {
+	o := hub.Options{Bus: b.bus, Stats: counters, Log: b.log, Events: b.hooks.Emit, Published: b.published}
+	if c.Cluster != nil {
+		o.Peers, o.Node, o.Wants = b.bus.Peers(), b.bus.Peers().ID(), b.hooks.Wants
+		b.tenants.Share(b.bus.Peers())
+	}
+	if b.hub, err = hub.New(o); err != nil {
 		return err
 	}
 	b.sessions = session.NewSet(session.Options{
 		Auth: b.tenants, Hub: b.hub, Presence: b.hub, Stats: counters, Log: b.log, Closed: b.hooks.Emit,
 		PingInterval: c.PingInterval, QueueBytes: c.QueueBytes,
 	})
+	if c.Cluster != nil {
+		b.sessions.Join(b.bus.Peers())
+		b.bus.OnRenewal(b.sessions.Renew)
+	}
 	b.unwatch = b.tenants.OnChange(b.sessions.Recheck)
 	mux := http.NewServeMux()
 	b.ws = ws.New(b.sessions)

@@ -26,7 +26,7 @@ func (b *Broker) openWebhooks(ctx context.Context, key [32]byte, counters *stats
 	}
 	return webhook.New(ctx, webhook.Options{
 		Records: records, Queue: queue, Log: journal, MasterKey: key, Stats: counters,
-		AllowPrivate: b.config.WebhooksPrivate, Logger: b.log,
+		Shared: b.config.Cluster != nil, AllowPrivate: b.config.WebhooksPrivate, Logger: b.log,
 	})
 }
 

@@ -60,6 +60,13 @@ type Options struct {
 	// members that join and leave, by one goroutine; it must not block.
 	Events func(app protocol.AppID, e protocol.WebhookEvent)
 
+	// Peers, if any, is the way to the other nodes of a cluster, and Node this
+	// one's name there. Wants reports whether anybody listens to a type of
+	// event; nil: always.
+	Peers Peers
+	Node  string
+	Wants func(app protocol.AppID, event string) bool
+
 	// Published, if any, is told of each message that this node published, by
 	// the publisher's goroutine; message makes the message as subscribers see
 	// it, but for previous. It must not block.
@@ -77,13 +84,16 @@ type Hub struct {
 	shards [64]shard
 	reads  flights
 
-	events func(protocol.AppID, protocol.WebhookEvent) // may be nil
-	told   func(protocol.AppID, protocol.Channel, func() []byte)
-	rooms  [64]rooms
-	agenda agenda
-	crew   *crew
-	quit   chan struct{}
-	swept  sync.WaitGroup
+	events  func(protocol.AppID, protocol.WebhookEvent) // may be nil
+	told    func(protocol.AppID, protocol.Channel, func() []byte)
+	peers   Peers // nil: there is one node
+	peering *peering
+	wants   func(protocol.AppID, string) bool
+	rooms   [64]rooms
+	agenda  agenda
+	crew    *crew
+	quit    chan struct{}
+	swept   sync.WaitGroup
 }
 
 type shard struct {
@@ -111,6 +121,10 @@ func New(o Options) (*Hub, error) {
 		return nil, err
 	}
 	h.stop = stop
+	h.wants = o.Wants
+	if o.Peers != nil {
+		h.peer(o.Peers, o.Node)
+	}
 	h.swept.Go(func() { h.sweep(h.quit) })
 	return h, nil
 }
@@ -121,6 +135,9 @@ func (h *Hub) Close() {
 	h.crew.close()
 	close(h.quit)
 	h.swept.Wait()
+	if h.peering != nil {
+		h.peering.close()
+	}
 }
 
 func (h *Hub) slot(k key) uint64 { return maphash.Comparable(h.seed, k) % uint64(len(h.shards)) }

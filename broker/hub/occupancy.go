@@ -70,6 +70,7 @@ func (h *Hub) numbers(k key) protocol.Occupancy {
 	defer rs.mu.Unlock()
 	if r := rs.open[k]; r != nil {
 		o.Members = r.present
+		o.Subscribers += r.remote
 	}
 	return o
 }
@@ -91,8 +92,8 @@ func (h *Hub) tellNumbers(k key) {
 }
 
 // tellOccupied tells that k has a subscriber or has none, unless that is what
-// was told last.
-func (h *Hub) tellOccupied(k key) {
+// was told last. quiet, if any, says whether another node tells it, or has.
+func (h *Hub) tellOccupied(k key, quiet func(is bool) bool) {
 	rs := h.roomsOf(k)
 	is := h.subscribers(k) > 0
 	rs.mu.Lock()
@@ -103,7 +104,7 @@ func (h *Hub) tellOccupied(k key) {
 		delete(rs.occupied, k)
 	}
 	rs.mu.Unlock()
-	if is != was {
+	if is != was && (quiet == nil || !quiet(is)) {
 		typ := protocol.WebhookChannelVacated
 		if is {
 			typ = protocol.WebhookChannelOccupied
@@ -117,6 +118,14 @@ func (h *Hub) tellOccupied(k key) {
 // a subscriber or a member: at most limit of them, in the order of their
 // names' bytes, behind after. more says that there are others behind them.
 func (h *Hub) Occupied(app protocol.AppID, prefix string, after protocol.Channel, limit int) (found []protocol.ChannelInfo, more bool) {
+	found, more = h.occupiedHere(app, prefix, after, limit)
+	if h.peers == nil {
+		return found, more
+	}
+	return h.occupiedAnywhere(found, more, channelsQuestion{app, prefix, after, limit})
+}
+
+func (h *Hub) occupiedHere(app protocol.AppID, prefix string, after protocol.Channel, limit int) (found []protocol.ChannelInfo, more bool) {
 	wanted := func(k key) bool {
 		return k.app == app && k.ch > after && strings.HasPrefix(string(k.ch), prefix)
 	}

@@ -114,6 +114,7 @@ func (h *Hub) Watch(app protocol.AppID, ch protocol.Channel, w Subscriber, what 
 	}
 	if what.Numbers {
 		h.with(k, func(r *room) { r.counters.add(w) })
+		h.countElsewhere(k)
 		frames = append(frames[:len(frames):len(frames)], occupancyFrame(ch, h.numbers(k)))
 	}
 	return frames
@@ -151,6 +152,7 @@ func (h *Hub) Unwatch(app protocol.AppID, ch protocol.Channel, w Subscriber) {
 			r.pages = nil
 		}
 	})
+	h.countNoMore(key{app, ch})
 }
 
 // Members is who is present in ch: at most limit of them, in the order of

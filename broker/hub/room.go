@@ -10,7 +10,8 @@ import (
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
-// room is who is present in one channel on this node, and who is told of it.
+// room is who is present in one channel, here and on the other nodes, and who
+// is told of it here.
 // Its shard's lock guards it; it lives while anybody is in it or watches it.
 //
 // Those who watch know the room as it was at the last flush, and a newcomer
@@ -28,19 +29,66 @@ type room struct {
 	watchers channel // are told of members
 	counters channel // are told of numbers
 	countDue bool
+	remote   int // subscribers on other nodes, as of the last look
 }
 
 // member is one user in a room.
 type member struct {
 	user        string
 	data        json.RawMessage // never changed, only replaced
-	connections int             // the ghosts included
+	at          int64           // when data was given, Unix nanoseconds
+	connections int             // here, the ghosts included
 	ghosts      []*ghost
-	changed     bool // is in the room's changed
+	elsewhere   map[string]share // by node; nil mostly
+	changed     bool             // is in the room's changed
 
 	told            bool
 	toldData        json.RawMessage
 	toldConnections int
+
+	sent            uint64 // what the other nodes know of it: the number of that telling,
+	sentAt          int64  // the data's time
+	sentConnections int    // and the connections
+}
+
+// share is what another node says of a user.
+type share struct {
+	number      uint64 // of the telling
+	connections int
+	data        json.RawMessage
+	at          int64
+	dead        bool // the node is gone, and its clients may be coming here
+}
+
+// total is the member's connections in the whole cluster. What was on a node
+// that is gone counts while there is nothing else.
+func (m *member) total() int {
+	n, dead := m.connections, 0
+	for _, s := range m.elsewhere {
+		if s.dead {
+			dead += s.connections
+		} else {
+			n += s.connections
+		}
+	}
+	if n == 0 {
+		return dead
+	}
+	return n
+}
+
+// newest is what the member said last, on whatever node.
+func (m *member) newest() json.RawMessage {
+	data, at := m.toldData, int64(-1)
+	if m.connections > 0 {
+		data, at = m.data, m.at
+	}
+	for _, s := range m.elsewhere {
+		if s.at > at {
+			data, at = s.data, s.at
+		}
+	}
+	return data
 }
 
 // ghost is a connection that has ended and may come back until its grace ends.
@@ -66,20 +114,32 @@ func (r *room) touch(m *member) {
 
 // enter is one more connection of a user, or one that is back.
 func (r *room) enter(user string, data json.RawMessage) {
+	r.change(user, func(m *member) {
+		m.data, m.at = data, time.Now().UnixNano()
+		if n := len(m.ghosts); n > 0 {
+			m.ghosts[n-1].laid = true
+			m.ghosts = m.ghosts[:n-1]
+		} else {
+			m.connections++
+		}
+	})
+}
+
+// change has fn change a member, who is made for it if need be, and counts who
+// is present.
+func (r *room) change(user string, fn func(m *member)) {
 	m := r.members[user]
 	if m == nil {
 		m = &member{user: user}
 		r.members[user] = m
 	}
-	m.data = data
-	if n := len(m.ghosts); n > 0 {
-		m.ghosts[n-1].laid = true
-		m.ghosts = m.ghosts[:n-1]
-	} else {
-		if m.connections == 0 {
-			r.present++
-		}
-		m.connections++
+	before := m.total()
+	fn(m)
+	switch after := m.total(); {
+	case before == 0 && after > 0:
+		r.present++
+	case before > 0 && after == 0:
+		r.present--
 	}
 	r.touch(m)
 }
@@ -87,7 +147,7 @@ func (r *room) enter(user string, data json.RawMessage) {
 // update replaces a user's data.
 func (r *room) update(user string, data json.RawMessage) {
 	if m := r.members[user]; m != nil && m.connections > 0 {
-		m.data = data
+		m.data, m.at = data, time.Now().UnixNano()
 		r.touch(m)
 	}
 }
@@ -98,10 +158,7 @@ func (r *room) leave(user string) {
 	if m == nil || m.connections == 0 {
 		return
 	}
-	if m.connections--; m.connections == 0 {
-		r.present--
-	}
-	r.touch(m)
+	r.change(user, func(m *member) { m.connections-- })
 }
 
 // away makes a ghost of one connection.
@@ -127,29 +184,37 @@ func (r *room) lay(g *ghost) {
 }
 
 // delta is what a flush tells.
-type delta struct{ enter, update, leave []protocol.Member }
+type delta struct {
+	enter, update, leave []protocol.Member
+	own                  []change // what the other nodes are told: what changed here
+}
 
 // flush makes the room as it is the room as told, or as much of it as is told
-// at once.
-func (r *room) flush(now time.Time) (d delta) {
+// at once. number is that of the telling to the other nodes, if there are any.
+func (r *room) flush(now time.Time, number func() uint64) (d delta) {
 	r.flushed, r.flushDue = now, false
 	size, n := 0, 0
 	for ; n < min(len(r.changed), presenceFlush) && size < presenceFlushBytes; n++ {
 		m := r.changed[n]
 		m.changed = false
-		size += weight(m.user, m.data)
+		data, total := m.newest(), m.total()
+		size += weight(m.user, data)
+		if number != nil && (m.connections != m.sentConnections || m.connections > 0 && m.at != m.sentAt) {
+			m.sent, m.sentAt, m.sentConnections = number(), m.at, m.connections
+			d.own = append(d.own, m.own())
+		}
 		switch {
-		case m.connections == 0:
+		case total == 0:
 			delete(r.members, m.user)
 			if m.told {
 				d.leave = append(d.leave, protocol.Member{User: m.user, Data: m.toldData})
 			}
 		case !m.told:
 			d.enter = append(d.enter, m.now())
-		case m.connections != m.toldConnections || !bytes.Equal(m.data, m.toldData):
+		case total != m.toldConnections || !bytes.Equal(data, m.toldData):
 			d.update = append(d.update, m.now())
 		}
-		m.told, m.toldData, m.toldConnections = m.connections > 0, m.data, m.connections
+		m.told, m.toldData, m.toldConnections = total > 0, data, total
 	}
 	if r.changed = r.changed[n:]; len(r.changed) == 0 {
 		r.changed = nil
@@ -162,7 +227,7 @@ func (r *room) flush(now time.Time) (d delta) {
 }
 
 func (m *member) now() protocol.Member {
-	return protocol.Member{User: m.user, Data: m.data, Connections: m.connections}
+	return protocol.Member{User: m.user, Data: m.newest(), Connections: m.total()}
 }
 
 // asTold is the room as those who watch know it, in no order.
@@ -180,7 +245,7 @@ func (r *room) asTold() []protocol.Member {
 func (r *room) asIs(after string) []protocol.Member {
 	all := make([]protocol.Member, 0, len(r.members))
 	for _, m := range r.members {
-		if m.connections > 0 && m.user > after {
+		if m.total() > 0 && m.user > after {
 			all = append(all, m.now())
 		}
 	}

@@ -2,6 +2,7 @@ package hub
 
 import (
 	"container/heap"
+	"context"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ type task struct {
 	k     key
 	do    todo
 	ghost *ghost // doLay
+	node  string // doBury
 }
 
 type todo int
@@ -23,6 +25,7 @@ const (
 	doLay                // end a connection's grace
 	doCount              // tell how many there are
 	doOccupy             // tell that the channel has a subscriber, or none
+	doBury               // members on a node that is gone leave
 )
 
 // agenda is what is to be done when, for the one goroutine of a hub that does
@@ -96,7 +99,13 @@ func (h *Hub) perform(t task) {
 	case doCount:
 		h.tellNumbers(t.k)
 	case doOccupy:
-		h.tellOccupied(t.k)
+		if h.peers == nil {
+			h.tellOccupied(t.k, nil)
+		} else {
+			h.peering.later(func(ctx context.Context) { h.occupy(ctx, t.k) })
+		}
+	case doBury:
+		h.bury(t.node)
 	}
 }
 
@@ -106,7 +115,7 @@ func (h *Hub) flush(k key) {
 	var d delta
 	var watchers []Subscriber
 	h.with(k, func(r *room) {
-		d = r.flush(time.Now())
+		d = r.flush(time.Now(), h.numbering())
 		watchers = r.watchers.snapshot()
 	})
 	if len(watchers) > 0 {
@@ -119,7 +128,8 @@ func (h *Hub) flush(k key) {
 			}
 		}
 	}
-	if h.events == nil {
+	h.tellPeers(k, d.own)
+	if h.events == nil || !h.speaks() {
 		return
 	}
 	for _, m := range d.enter {

@@ -1,6 +1,10 @@
 package session
 
 import (
+	"context"
+	"encoding/json"
+	"strconv"
+
 	"github.com/fanfarehq/fanfare/broker/tenant"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
@@ -55,9 +59,76 @@ func (set *Set) sessions(app protocol.AppID, user string, want func(*Session) bo
 	return found
 }
 
+// Peers is the way to the other nodes of a cluster. A *bus.Peers is one.
+type Peers interface {
+	Ask(ctx context.Context, topic string, body []byte, each func(node string, part []byte)) (missing []string, err error)
+	Answer(topic string, fn func(node string, body []byte, reply func([]byte)))
+}
+
+const topicKick = "kick"
+
+// kick is what another node is asked to end.
+type kick struct {
+	App     protocol.AppID `json:"app"`
+	User    string         `json:"user,omitempty"`
+	Session string         `json:"session,omitempty"`
+}
+
+// Join has kicks reach the other nodes, and theirs this one. It is called once,
+// at the start.
+func (set *Set) Join(p Peers) {
+	set.mu.Lock()
+	set.peers = p
+	set.mu.Unlock()
+	p.Answer(topicKick, func(_ string, body []byte, reply func([]byte)) {
+		var k kick
+		if json.Unmarshal(body, &k) == nil && (k.User == "") != (k.Session == "") {
+			reply(strconv.AppendInt(nil, int64(set.kickHere(k)), 10))
+		}
+	})
+}
+
 // Kick ends all of a user's sessions, or the one session, in an app. One of
-// both must not be "". It returns how many were told to end.
+// both must not be "". It returns how many were told to end, on all nodes.
 func (set *Set) Kick(app protocol.AppID, user, id string) int {
+	k := kick{app, user, id}
+	n := set.kickHere(k)
+	set.mu.Lock()
+	peers := set.peers
+	set.mu.Unlock()
+	if peers == nil {
+		return n
+	}
+	body, err := json.Marshal(k)
+	if err != nil { // it has nothing that fails
+		return n
+	}
+	missing, err := peers.Ask(context.Background(), topicKick, body, func(_ string, part []byte) {
+		if more, err := strconv.Atoi(string(part)); err == nil {
+			n += more
+		}
+	})
+	if err != nil || len(missing) > 0 {
+		set.o.Log.Warn("a kick did not reach all nodes", "app", app, "nodes", len(missing), "err", err)
+	}
+	return n
+}
+
+// Renew asks all clients to come back, since positions have new epochs.
+func (set *Set) Renew() {
+	set.mu.Lock()
+	live := make([]*Session, 0, len(set.live))
+	for s := range set.live {
+		live = append(live, s)
+	}
+	set.mu.Unlock()
+	for _, s := range live {
+		s.End(protocol.NewError(protocol.CodeRestarting))
+	}
+}
+
+func (set *Set) kickHere(k kick) int {
+	app, user, id := k.App, k.User, k.Session
 	found := set.sessions(app, user, func(s *Session) bool { return id == "" || s.id == id })
 	for _, s := range found {
 		s.End(protocol.NewError(protocol.CodeKicked))

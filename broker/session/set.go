@@ -68,7 +68,8 @@ type Set struct {
 	live     map[*Session]struct{}
 	known    map[protocol.AppID]map[string]map[*Session]struct{} // the authorised ones, by app and user
 	draining bool
-	drained  bool // empty is closed
+	drained  bool  // empty is closed
+	peers    Peers // nil: there is one node
 }
 
 // NewSet makes an empty set.

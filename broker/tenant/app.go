@@ -22,7 +22,7 @@ type App struct {
 	Account protocol.AccountID `json:"account" doc:"The account that owns it"`
 	Name    string             `json:"name" doc:"Its name, unique in the account"`
 	Created time.Time          `json:"created" doc:"When it was made"`
-	Limits  Limits             `json:"limits" doc:"What it may use on each node"`
+	Limits  Limits             `json:"limits" doc:"What it may use"`
 	Rules   []Rule             `json:"rules" doc:"How its namespaces behave"`
 	JWKS    json.RawMessage    `json:"jwks,omitempty" doc:"Public keys (RFC 7517) whose tokens are taken"`
 }
@@ -30,7 +30,7 @@ type App struct {
 // AppInput is what an app is made of.
 type AppInput struct {
 	Name   string          `json:"name" maxLength:"100" doc:"Its name, unique in the account"`
-	Limits Limits          `json:"limits,omitzero" doc:"What it may use on each node"`
+	Limits Limits          `json:"limits,omitzero" doc:"What it may use"`
 	Rules  []Rule          `json:"rules,omitempty" doc:"How its namespaces behave"`
 	JWKS   json.RawMessage `json:"jwks,omitempty" doc:"Public keys (RFC 7517) whose tokens are taken: RSA of 2048 bits or more, EC P-256"`
 }

@@ -2,7 +2,7 @@ package tenant
 
 import "github.com/fanfarehq/fanfare/sdk/protocol"
 
-// Limits are what one app may use on one node. In input 0 is the default, and
+// Limits are what one app may use, of the whole cluster. In input 0 is the default, and
 // what is more than the most, or negative, is refused.
 type Limits struct {
 	Connections           int `json:"connections,omitempty" minimum:"0" maximum:"10000000" doc:"Most connections at a time; 0 is the default, 100000"`

@@ -187,7 +187,7 @@ func (p *Principal) Limits() Limits {
 // MaxData is the most bytes that a message's data may have.
 func (p *Principal) MaxData() int { return p.Limits().MessageBytes }
 
-// AllowPublish takes n messages from what the app may publish on this node:
+// AllowPublish takes n messages from what the app may publish:
 // all n, or none and publish_rate with when to try again. At most one second's
 // worth passes at once.
 func (p *Principal) AllowPublish(n int) error {
@@ -204,13 +204,14 @@ func (p *Principal) AllowPublish(n int) error {
 	if n > rate {
 		return protocol.Errorf(protocol.CodePublishRate, "The batch has %d messages; the app's publish_per_second limit of %d is also the most at once: split it.", n, rate).After(time.Second)
 	}
-	if wait, ok := p.app.publish.allow(time.Since(p.app.epoch), n, rate, rate); !ok {
+	p.app.published.Add(int64(n))
+	if wait, ok := p.app.publish.allow(time.Since(p.app.epoch), n, p.app.publishRate(rate), rate); !ok {
 		return protocol.Errorf(protocol.CodePublishRate, "The app publishes faster than its publish_per_second limit of %d.", rate).After(wait)
 	}
 	return nil
 }
 
-// Connect counts one connection of the app on this node, until release, which
+// Connect counts one connection of the app, until release, which
 // may be called more than once. The error is connection_limit when the app has
 // as many as it may have.
 func (p *Principal) Connect() (release func(), err error) {
@@ -223,8 +224,8 @@ func (p *Principal) Connect() (release func(), err error) {
 	}
 	for {
 		n := p.app.connections.Load()
-		if n >= most {
-			return nil, protocol.Errorf(protocol.CodeConnectionLimit, "The app has %d connections; its connections limit is %d.", n, most)
+		if all := n + p.app.elsewhere.Load(); all >= most {
+			return nil, protocol.Errorf(protocol.CodeConnectionLimit, "The app has %d connections; its connections limit is %d.", all, most)
 		}
 		if p.app.connections.CompareAndSwap(n, n+1) {
 			break

@@ -41,6 +41,7 @@ type Tenants struct {
 	changes  *changes
 	tokens   *tokenCache
 	parser   *jwt.Parser
+	sharing  *sharing // nil: there is one node
 	stop     func()
 	closed   atomic.Bool
 }
@@ -78,6 +79,9 @@ func Open(ctx context.Context, o Options) (*Tenants, error) {
 // Close stops the watch. Calling it again does nothing.
 func (t *Tenants) Close() {
 	if t.closed.CompareAndSwap(false, true) {
+		if t.sharing != nil {
+			t.sharing.stop()
+		}
 		t.stop()
 		t.changes.stop()
 	}

@@ -41,7 +41,14 @@ type appState struct {
 	record      atomic.Pointer[appRecord] // nil: no such app (yet, or any more)
 	connections atomic.Int64
 	publish     gcra
-	keys        map[string]*keyState // under view.mu
+
+	// Of a cluster: what the other nodes told, and what was published here
+	// since this one told it. parts is the nodes' number, as of then.
+	elsewhere          atomic.Int64
+	published          atomic.Int64
+	publishedElsewhere atomic.Int64
+	parts              atomic.Int64
+	keys               map[string]*keyState // under view.mu
 }
 
 // keyState is a key's live state on this node.

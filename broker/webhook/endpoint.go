@@ -154,6 +154,17 @@ func (v *view) count() (waiting, disabled int) {
 	return waiting, disabled
 }
 
+// all are the endpoints of all apps.
+func (v *view) all() []*endpoint {
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	out := make([]*endpoint, 0, len(v.ids))
+	for _, e := range v.ids {
+		out = append(out, e)
+	}
+	return out
+}
+
 // apply takes one entry of the watch into memory. A record that cannot be read
 // counts as deleted.
 func (v *view) apply(e bus.Entry) {

@@ -57,6 +57,10 @@ type Options struct {
 	// 10,000.
 	MaxWaiting int
 
+	// Shared: other nodes take from the queue, too. Then what waits is counted
+	// anew now and then.
+	Shared bool
+
 	Stats  *stats.Stats // nil: nothing is counted
 	Logger *slog.Logger // nil: slog.Default
 }
@@ -72,9 +76,10 @@ const (
 const MaxPerApp = 10
 
 const (
-	perEndpoint = 4                // tries of one endpoint at a time
-	stopGrace   = 3 * time.Second  // which running tries have when the node stops
-	tryLimit    = 10 * time.Second // for a receiver to answer
+	perEndpoint  = 4 // tries of one endpoint at a time
+	recountEvery = 20 * time.Second
+	stopGrace    = 3 * time.Second  // which running tries have when the node stops
+	tryLimit     = 10 * time.Second // for a receiver to answer
 )
 
 // Webhooks sends events to endpoints. All methods may be called concurrently,
@@ -90,6 +95,7 @@ type Webhooks struct {
 	log        *slog.Logger
 	stats      *stats.Stats
 	maxWaiting int
+	shared     bool
 	view       *view
 	stop       func()
 	close      sync.Once
@@ -120,7 +126,7 @@ func New(ctx context.Context, o Options) (*Webhooks, error) {
 	}
 	w := &Webhooks{
 		records: o.Records, queue: o.Queue, journal: o.Log, aead: aead, guard: newGuard(o.AllowPrivate), log: o.Logger, stats: o.Stats,
-		maxWaiting: o.MaxWaiting, view: newView(o.Logger, aead), in: make(chan pending, maxPending),
+		maxWaiting: o.MaxWaiting, shared: o.Shared, view: newView(o.Logger, aead), in: make(chan pending, maxPending),
 	}
 	w.client = w.guard.client(nil)
 	waiting, err := o.Queue.Waiting(ctx)
@@ -130,13 +136,36 @@ func New(ctx context.Context, o Options) (*Webhooks, error) {
 	if w.stop, err = o.Records.Watch(w.view.apply); err != nil {
 		return nil, fmt.Errorf("webhook: watch the endpoints: %w", err)
 	}
-	for id, n := range waiting {
-		if e := w.view.find(id); e != nil {
-			e.waiting.Store(int64(n))
-		}
-	}
+	w.wait(waiting)
 	o.Stats.Webhooks(w.view.count)
 	return w, nil
+}
+
+// wait takes note of how many jobs each endpoint has in the queue.
+func (w *Webhooks) wait(waiting map[string]int) {
+	for _, e := range w.view.all() {
+		e.waiting.Store(int64(waiting[e.id]))
+	}
+}
+
+// recount counts what waits again and again, since other nodes add to it and
+// take from it.
+func (w *Webhooks) recount(ctx context.Context) {
+	tick := time.NewTicker(recountEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		waiting, err := w.queue.Waiting(ctx)
+		if err == nil {
+			w.wait(waiting)
+		} else if ctx.Err() == nil {
+			w.log.Warn("webhook events that wait cannot be counted", "error", err)
+		}
+	}
 }
 
 // Close ends the watch. Call it after Run has returned.
@@ -160,6 +189,9 @@ func (w *Webhooks) Run(ctx context.Context) error {
 	}
 	var in sync.WaitGroup
 	in.Go(func() { w.handOver(ctx, last) })
+	if w.shared {
+		in.Go(func() { w.recount(ctx) })
+	}
 	<-ctx.Done()
 	late := time.AfterFunc(stopGrace, cut)
 	defer late.Stop()
