@@ -48,10 +48,10 @@ type crew struct {
 	closed bool
 }
 
-func newCrew(done func(*round)) *crew {
+func newCrew(hands int, done func(*round)) *crew {
 	w := &crew{done: done, started: time.Now(), lanes: map[protocol.AppID]*lane{}}
 	w.work = sync.NewCond(&w.mu)
-	for range runtime.GOMAXPROCS(0) {
+	for range hands {
 		w.run.Go(w.serve)
 	}
 	return w
@@ -136,14 +136,16 @@ func (w *crew) deliver(r *round, from, to int) {
 	}
 }
 
-// help serves one chunk of whoever's turn it is.
-func (w *crew) help() {
+// help serves one chunk of whoever's turn it is, and reports whether there was
+// one.
+func (w *crew) help() bool {
 	w.mu.Lock()
 	r, from, to := w.take()
 	w.mu.Unlock()
 	if r != nil {
 		w.deliver(r, from, to)
 	}
+	return r != nil
 }
 
 func (w *crew) serve() {

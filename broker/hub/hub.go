@@ -6,6 +6,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"log/slog"
+	"runtime"
 	"sync"
 	"time"
 
@@ -114,7 +115,7 @@ func New(o Options) (*Hub, error) {
 		h.shards[i].channels = map[key]*channel{}
 		h.rooms[i].open, h.rooms[i].occupied = map[key]*room{}, map[key]flags{}
 	}
-	h.crew = newCrew(h.finished)
+	h.crew = newCrew(runtime.GOMAXPROCS(0), h.finished)
 	stop, err := o.Bus.Feed(h.fanOut)
 	if err != nil {
 		h.crew.close()
