@@ -25,7 +25,7 @@ type line struct {
 	// The write under way of try, guarded by writing.
 	out     []byte
 	n       int
-	attempt func(fd uintptr) bool
+	attempt func(fd uintptr)
 
 	// Guarded by parking.
 	wake   func() // while parked
@@ -40,10 +40,7 @@ func (l *line) begin(conn net.Conn, early []byte) {
 	if c, ok := conn.(*net.TCPConn); ok && canTry {
 		if raw, err := c.SyscallConn(); err == nil {
 			l.raw = raw
-			l.attempt = func(fd uintptr) bool {
-				l.n = sendNow(fd, l.out)
-				return true // never wait
-			}
+			l.attempt = func(fd uintptr) { l.n = sendNow(fd, l.out) }
 		}
 	}
 }
@@ -70,7 +67,9 @@ func (l *line) try(b []byte) session.Tried {
 		return session.Refused
 	}
 	l.out, l.n = b, 0
-	err := l.raw.Write(l.attempt)
+	// Control costs less than Write, whose lock and readiness are not needed: one
+	// at a time is here, and it does not wait.
+	err := l.raw.Control(l.attempt)
 	l.out = nil
 	switch {
 	case err != nil || l.n == 0:

@@ -6,20 +6,6 @@ import (
 	"syscall"
 )
 
-const canTry = true
-
-// sendNow gives the system as much of b as it takes without waiting: zero
-// bytes also where the connection has failed, which the next write will tell.
-func sendNow(fd uintptr, b []byte) int {
-	for {
-		n, err := syscall.Write(int(fd), b)
-		if err == syscall.EINTR {
-			continue
-		}
-		return max(n, 0)
-	}
-}
-
 // parking watches the connections of silent clients, for all of which it has
 // one goroutine. A connection is parked for one event at a time. All methods
 // may be called concurrently. It lives from newParking to close.

@@ -4,11 +4,6 @@ package ws
 
 import "errors"
 
-// canTry is false: frames are written by a goroutine that may wait.
-const canTry = false
-
-func sendNow(uintptr, []byte) int { return 0 }
-
 // parking is not to be had on this system: each connection has a goroutine.
 type parking struct{}
 
