@@ -1,6 +1,7 @@
 package broker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -48,6 +49,7 @@ type Broker struct {
 	served   bool // serve was called; of New and then of Run
 	welcome  Welcome
 	unwatch  func() // ends what watches the tenants
+	ceiling  ceiling
 	draining atomic.Bool
 	close    sync.Once
 }
@@ -57,7 +59,7 @@ type Broker struct {
 // line that a person can act on.
 func New(ctx context.Context, c Config) (*Broker, error) {
 	c = c.withDefaults()
-	b := &Broker{config: c, log: c.Logger, front: &front{}, failed: make(chan error, 2)}
+	b := &Broker{config: c, log: c.Logger, front: &front{}, failed: make(chan error, 2), ceiling: ceiling{most: c.MaxMemory, log: c.Logger}}
 	b.base, b.cut = context.WithCancel(context.WithoutCancel(ctx))
 	if err := b.build(ctx); err != nil {
 		b.Close()
@@ -110,6 +112,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	b.sessions = session.NewSet(session.Options{
 		Auth: b.tenants, Hub: b.hub, Presence: b.hub, Stats: counters, Log: b.log, Closed: b.hooks.Emit,
 		PingInterval: c.PingInterval, QueueBytes: c.QueueBytes,
+		MaxConnections: cmp.Or(c.MaxConnections, mostConnections()), Full: b.ceiling.full,
 	})
 	if c.Cluster != nil {
 		b.sessions.Join(b.bus.Peers())
@@ -227,6 +230,7 @@ func (b *Broker) ready(ctx context.Context) error {
 func (b *Broker) Run(ctx context.Context) error {
 	defer b.cut()
 	b.serve()
+	b.serving.Go(func() { b.ceiling.run(b.base) })
 	sending, endSending := context.WithCancel(b.base)
 	defer endSending()
 	b.serving.Go(func() {

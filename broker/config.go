@@ -32,6 +32,13 @@ type Config struct {
 	PingInterval time.Duration
 	// QueueBytes is what may wait for one slow client, default 1 MiB.
 	QueueBytes int
+	// MaxConnections is the most realtime connections at a time; default: what
+	// the system's limit of open files leaves. MaxMemory is how many bytes of
+	// memory the process may use, as Go's runtime counts them; 0: any. Past
+	// either, new connections are told to come back later (4100, or 503 with
+	// Retry-After), and the others live on.
+	MaxConnections int
+	MaxMemory      uint64
 	// Sync is when messages of durable channels reach the disk: "interval",
 	// the default, within a second, which a power cut may cost; "always",
 	// before a publish is answered. The death of the process loses none either

@@ -139,3 +139,59 @@ func TestFrameOnWires(t *testing.T) {
 		t.Errorf("encoded %d times", calls)
 	}
 }
+
+// A channel that brings more than can be delivered ends the subscriptions of
+// just its own.
+func TestOverrun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, l := start(t)
+		h.Subscribe(anyone{app: "a"}, "room", &laggard{time.Hour})
+		kinds := &kinds{}
+		for range atOnce + 1 {
+			h.Subscribe(anyone{app: "a"}, "room", kinds.one())
+		}
+		other := newReader()
+		h.Subscribe(anyone{app: "a"}, "other", other)
+		body := []byte(`{"data":"` + strings.Repeat("x", 1<<20) + `"}`)
+		for range overrunBytes>>20 + 3 {
+			l.in <- bus.Packet{App: "a", Channel: "room", Body: body}
+		}
+		l.in <- bus.Packet{App: "a", Channel: "other", Body: []byte(`{"data":1}`)}
+		other.wait(1) // while the room's round still lasts
+		<-time.After(10 * time.Hour)
+		synctest.Wait()
+		if got := kinds.of(0); got != "1 overrun 1 1" {
+			t.Errorf("the room's subscribers got %s", got)
+		}
+	})
+}
+
+// kinds is subscribers that note what they are brought.
+type kinds struct{ all []*kind }
+
+type kind struct {
+	mu  sync.Mutex
+	got []string
+}
+
+func (k *kinds) one() *kind {
+	one := &kind{}
+	k.all = append(k.all, one)
+	return one
+}
+
+func (k *kinds) of(i int) string {
+	k.all[i].mu.Lock()
+	defer k.all[i].mu.Unlock()
+	return strings.Join(k.all[i].got, " ")
+}
+
+func (k *kind) Deliver(f *Frame) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if f.Type == TypeOverrun {
+		k.got = append(k.got, f.Type)
+		return
+	}
+	k.got = append(k.got, fmt.Sprint(max(1, len(f.Parts))))
+}

@@ -20,7 +20,16 @@ const (
 
 	// pendingBytes is what may gather in a channel. Who brings more, helps.
 	pendingBytes = 1 << 20
+
+	// overrunBytes is when helping did not help: the channel is more than this
+	// node can deliver. Its subscribers are told so and come back, to where they
+	// were, rather than that the other channels of the feed wait for it.
+	overrunBytes = 16 << 20
 )
+
+// TypeOverrun is the type of the frame, without a line, that ends a
+// subscriber's connection. It is not for the client.
+const TypeOverrun = "overrun"
 
 // fanOut hands one packet of the feed to the local subscribers of its channel.
 // Messages of one channel come from one goroutine at a time.
@@ -39,6 +48,11 @@ func (h *Hub) fanOut(p bus.Packet) {
 		c.pending = append(c.pending, f)
 		c.size += len(f.Line)
 		full := c.size > pendingBytes
+		if c.size > overrunBytes {
+			c.take()
+			c.pending = append(c.pending, &Frame{Type: TypeOverrun, Channel: k.ch, Epoch: f.Epoch, Seq: f.Seq})
+			h.log.Warn("a channel is too busy for this node: its subscribers are sent away to come back", "app", k.app, "channel", k.ch, "subscribers", len(c.subs))
+		}
 		sh.mu.Unlock()
 		if full {
 			h.crew.help()

@@ -103,7 +103,7 @@ type Session struct {
 func (set *Set) Accept(sock Socket, origin string) {
 	s := set.session(set.ctx, sock, origin)
 	s.park, _ = sock.(Parker)
-	if s.start() && !(s.park != nil && s.park.Park(s.turned)) {
+	if s.enter() && !(s.park != nil && s.park.Park(s.turned)) {
 		go s.turn()
 	}
 }
@@ -112,7 +112,7 @@ func (set *Set) Accept(sock Socket, origin string) {
 func (set *Set) Serve(ctx context.Context, sock Socket, origin string) {
 	s := set.session(ctx, sock, origin)
 	defer context.AfterFunc(ctx, func() { sock.Close(nil) })()
-	if s.start() {
+	if s.enter() {
 		s.turn()
 	}
 }
@@ -152,6 +152,9 @@ func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal,
 	if most := who.Limits().ChannelsPerConnection; len(stream.Channels) > most {
 		return protocol.Errorf(protocol.CodeChannelLimit, "The stream asks for %d channels; this app's channels_per_connection limit is %d.", len(stream.Channels), most)
 	}
+	if err := set.add(s); err != nil {
+		return err
+	}
 	if err := s.authorise(who); err != nil {
 		s.leave()
 		set.remove(s)
@@ -159,9 +162,7 @@ func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal,
 	}
 	s.resume = stream.Resume
 	defer context.AfterFunc(ctx, func() { sock.Close(nil) })()
-	if !s.start() {
-		return nil
-	}
+	s.start()
 	if err := s.listen(stream); err != nil {
 		s.finish(err)
 		return nil
@@ -198,16 +199,20 @@ func (set *Set) session(ctx context.Context, sock Socket, origin string) *Sessio
 // End ends the session: what is queued goes out, then e.
 func (s *Session) End(e *protocol.Error) { s.out.end(e) }
 
-// start enters the session in the set. Where that takes none, it has finished.
-func (s *Session) start() bool {
+// enter is start in a set that may take no more: then it has finished.
+func (s *Session) enter() bool {
 	err := s.set.add(s)
-	s.set.o.Stats.Connected(s.traits.Door)
+	s.start()
 	if err != nil {
 		s.finish(err)
-		return false
 	}
+	return err == nil
+}
+
+// start begins to look after the session.
+func (s *Session) start() {
+	s.set.o.Stats.Connected(s.traits.Door)
 	s.set.wheel.add(s, s.pingInterval())
-	return true
 }
 
 // turn carries out what the client says until it is silent, on a socket that

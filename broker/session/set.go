@@ -44,6 +44,12 @@ type Options struct {
 	Stats    *stats.Stats
 	Log      *slog.Logger
 
+	// MaxConnections is the most sessions at a time; 0: as many as come. Full, if
+	// any, reports that no more can be taken for another reason. Those who come
+	// then are told to come back with back-off; those who are there stay.
+	MaxConnections int
+	Full           func() bool
+
 	// Closed, if any, is told of authorised connections that have ended. It
 	// must not block.
 	Closed func(app protocol.AppID, e protocol.WebhookEvent)
@@ -71,6 +77,10 @@ type Set struct {
 	drained  bool  // empty is closed
 	peers    Peers // nil: there is one node
 }
+
+// comeBack is after how long, up to twice as long, somebody who found no room
+// may try again.
+const comeBack = 2 * time.Second
 
 // NewSet makes an empty set.
 func NewSet(o Options) *Set {
@@ -103,8 +113,11 @@ func (set *Set) Len() int {
 func (set *Set) add(s *Session) error {
 	set.mu.Lock()
 	defer set.mu.Unlock()
-	if set.draining {
+	switch {
+	case set.draining:
 		return protocol.NewError(protocol.CodeRestarting)
+	case set.o.MaxConnections > 0 && len(set.live) >= set.o.MaxConnections, set.o.Full != nil && set.o.Full():
+		return protocol.NewError(protocol.CodeOverloaded).After(comeBack + rand.N(comeBack))
 	}
 	set.live[s] = struct{}{}
 	return nil

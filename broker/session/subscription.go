@@ -35,6 +35,10 @@ const maxHeld = 256 << 10
 
 // Deliver sends f to the client.
 func (s *subscription) Deliver(f *hub.Frame) {
+	if f.Type == hub.TypeOverrun {
+		s.out.end(protocol.Errorf(protocol.CodeOverloaded, "The channel %s is busier than this server can deliver.", f.Channel))
+		return
+	}
 	if f.From != "" && f.From == s.session {
 		return
 	}

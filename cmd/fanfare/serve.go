@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -25,6 +26,8 @@ type serving struct {
 	ClusterSecret string        `setting:"cluster_secret" placeholder:"SECRET" help:"What the nodes know each other by, the same on all. Not as a flag: set FANFARE_CLUSTER_SECRET, or name a file with FANFARE_CLUSTER_SECRET_FILE."`
 	NATSURL       string        `name:"nats-url" setting:"nats_url" placeholder:"URL" help:"Use the NATS with JetStream at this address, in place of --routes."`
 
+	MaxConns   int    `name:"max-connections" setting:"max_connections" placeholder:"N" help:"Most realtime connections at a time; more are told to come back later. Default: what the system's limit of open files leaves."`
+	MaxMemory  int    `name:"max-memory" setting:"max_memory" placeholder:"MIB" help:"MiB of memory from which on new connections are told to come back later. Default: any."`
 	HooksLocal bool   `name:"webhooks-private" setting:"webhooks_private" help:"Let webhooks go to plain http and private networks. For development: every tenant could reach into yours."`
 	LogLevel   string `setting:"log_level" enum:"debug,info,warn,error" default:"info" placeholder:"LEVEL" help:"What to log: debug, info, warn or error. Default: info."`
 	LogFormat  string `setting:"log_format" enum:"auto,text,json" default:"auto" placeholder:"FORMAT" help:"text, json, or auto: text on a terminal and json elsewhere."`
@@ -74,6 +77,9 @@ func (c *serving) cluster(s *settings) (*broker.Cluster, error) {
 func (c *serveCmd) Run(ctx context.Context, con *console, all *cli) error {
 	began := time.Now()
 	log := newLog(con.Err, c.LogLevel, c.LogFormat)
+	if err := c.limitMemory(); err != nil {
+		return err
+	}
 	v := buildVersion()
 	cluster, err := c.cluster(con.Settings)
 	if err != nil {
@@ -82,6 +88,7 @@ func (c *serveCmd) Run(ctx context.Context, con *console, all *cli) error {
 	b, err := broker.New(ctx, broker.Config{
 		Cluster: cluster,
 		Listen:  c.Listen, Data: all.Data, PublicURL: c.PublicURL, MetricsOpen: c.MetricsOpen, DrainTime: c.DrainTime, Sync: c.Sync, WebhooksPrivate: c.HooksLocal,
+		MaxConnections: c.MaxConns, MaxMemory: uint64(c.MaxMemory) << 20,
 		Logger: log, Version: v.Version, Commit: v.Commit,
 	})
 	if err != nil {
@@ -101,6 +108,19 @@ func (c *serveCmd) Run(ctx context.Context, con *console, all *cli) error {
 		log.Info("stopped")
 	}
 	return err
+}
+
+// limitMemory lets the runtime collect harder before the ceiling is reached.
+func (c *serving) limitMemory() error {
+	switch {
+	case c.MaxConns < 0:
+		return fmt.Errorf("--max-connections is %d: give the most connections, or leave it out", c.MaxConns)
+	case c.MaxMemory < 0 || c.MaxMemory > 0 && c.MaxMemory < 64:
+		return fmt.Errorf("--max-memory is %d MiB: give 64 or more, or leave it out", c.MaxMemory)
+	case c.MaxMemory > 0:
+		debug.SetMemoryLimit(int64(c.MaxMemory) << 20 / 10 * 9)
+	}
+	return nil
 }
 
 // newLog is the log of a server, on w. Wrong names cannot come here: kong has
