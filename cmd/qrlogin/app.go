@@ -55,6 +55,7 @@ type appOptions struct {
 	times      qrlogin.Times
 	limits     qrlogin.Limits
 	policy     qrlogin.Policy
+	hosts      []qrlogin.Host
 	log        *slog.Logger
 }
 
@@ -89,7 +90,7 @@ func (a *app) newQR() (*qrlogin.Server, error) {
 	options := qrlogin.Options{
 		Fanfare: o.ff, FanfareURL: o.fanfareURL, PublicURL: o.publicURL, Site: o.site, ShowLink: o.showLink,
 		PhoneUser: a.phoneUser, SignIn: a.signInForCode, OnLogin: a.onLogin, OnAsk: a.onAsk, Audit: a.audited, Known: o.browsers, PasswordURL: "/signin",
-		ClientIP: a.ip, Describe: describe, Place: placeOf, Policy: o.policy, Times: o.times, Limits: o.limits, Logger: o.log,
+		ClientIP: a.ip, Describe: describe, Place: placeOf, Policy: o.policy, Hosts: o.hosts, Times: o.times, Limits: o.limits, Logger: o.log,
 	}
 	if a.passkeys != nil {
 		options.PasskeyURL, options.Confirm = "/passkey", a.passkeys

@@ -26,6 +26,7 @@ type config struct {
 	fanfareKey   string
 	digits       string // qrlogin.Policy
 	times        qrlogin.Times
+	hosts        string // a file, see readHosts
 }
 
 const usage = `qrlogin signs people in by scanning a QR code with a phone.
@@ -56,6 +57,8 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 	fs.DurationVar(&c.times.FirstTicket, "first-code", time.Minute, "how long the first code `lasts`")
 	fs.DurationVar(&c.times.NextTicket, "next-code", 30*time.Second, "how long each code after it `lasts`")
 	fs.DurationVar(&c.times.Decide, "decide", 2*time.Minute, "how long the phone may `take` to decide")
+	fs.DurationVar(&c.times.Grace, "grace", 10*time.Second, "how long a replaced code is still `taken`")
+	text(&c.hosts, "hosts", "", "JSON `file` with the backends that may use the API under /qr/host/")
 	text(&proxies, "trusted-proxy", "", "`networks` of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8,::1")
 	// Its default is not shown in the usage, because it may be a password.
 	fs.StringVar(&c.demoPassword, "demo-password", "", "new `password` of the user demo, at least 8 characters; default a random one at the first start")

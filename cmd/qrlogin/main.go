@@ -60,6 +60,10 @@ func serve(ctx context.Context, c config, out io.Writer, log *slog.Logger) (err 
 	if err != nil {
 		return err
 	}
+	hosts, err := readHosts(c.hosts)
+	if err != nil {
+		return err
+	}
 	src, err := openSource(ctx, c, selfURL, log)
 	if err != nil {
 		return err
@@ -67,7 +71,7 @@ func serve(ctx context.Context, c config, out io.Writer, log *slog.Logger) (err 
 	defer func() { err = errors.Join(err, src.close()) }()
 	a, err := newApp(appOptions{
 		ff: src.client, fanfareURL: src.browserURL, mounts: src.mounts, users: list, browsers: known, publicURL: publicURL, site: c.site,
-		showLink: isLocal(publicURL), proxies: c.proxies, policy: qrlogin.Policy(c.digits), times: c.times, log: log,
+		showLink: isLocal(publicURL), proxies: c.proxies, policy: qrlogin.Policy(c.digits), times: c.times, hosts: hosts, log: log,
 	})
 	if err != nil {
 		return err
@@ -150,6 +154,7 @@ func welcome(out io.Writer, selfURL, publicURL, password string, c config) {
 		say("  %s is plain http: good for trying out on a network that you trust, no more.", publicURL)
 		say("")
 	}
+	say("  It listens on   %s", selfURL)
 	say("  Data is in %s. Stop with Ctrl-C.", c.data)
 	say("")
 }

@@ -84,6 +84,8 @@ type User struct {
 	ID      string
 	Name    string
 	Session string
+
+	host string // whose user this is, by Host.Name; "" is the site's own
 }
 
 // masked is the first letter of the name and no more: all that the screen may

@@ -40,6 +40,7 @@ const (
 // time.
 func (s *Server) audit(ctx context.Context, r *http.Request, action string, a Attempt, user string) {
 	s.funnel.count(action, a)
+	s.notify(action, a)
 	e := Entry{At: time.Now().UTC(), Tenant: s.o.Tenant, Action: action, Attempt: a.ID, User: user, Browser: a.Browser, Reason: a.Reason}
 	if e.Reason == "" && (action == ActionChallenged || action == ActionApproved) {
 		e.Reason = strings.Join(a.Risk.Reasons, ",")

@@ -1,6 +1,7 @@
 package qrlogin
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"net/url"
@@ -210,20 +211,27 @@ func (s *Server) postRotate(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	ticket := newID()
-	a, err = s.step(r.Context(), a.ID, func(a Attempt, now time.Time) (Attempt, error) {
-		return a.rotate(now, HashOf(ticket), s.o.Times)
-	})
+	a, ticket, err := s.rotate(r.Context(), a.ID)
 	if err != nil {
 		return inState(err, a)
 	}
-	s.announce(r.Context(), a, "rotated")
 	writeJSON(w, http.StatusOK, "application/json", struct {
 		pageView
 		QRURL  string `json:"qr_url"`
 		QRPath string `json:"qr_svg_path"`
 	}{s.viewOf(a), s.ticketURL(ticket), svgPath(a.ID, ticket)})
 	return nil
+}
+
+func (s *Server) rotate(ctx context.Context, id string) (a Attempt, ticket string, err error) {
+	ticket = newID()
+	a, err = s.step(ctx, id, func(a Attempt, now time.Time) (Attempt, error) {
+		return a.rotate(now, HashOf(ticket), s.o.Times)
+	})
+	if err == nil {
+		s.announce(ctx, a, "rotated")
+	}
+	return a, ticket, err
 }
 
 // inState adds the state to a 409 for somebody who may know it.

@@ -30,6 +30,10 @@ func (s *Server) postDecision(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
+	return s.answerDecision(w, r, u, in)
+}
+
+func (s *Server) answerDecision(w http.ResponseWriter, r *http.Request, u User, in decision) error {
 	if in.Decision != "approve" && in.Decision != "reject" {
 		return badRequest(`decision has to be "approve" or "reject".`)
 	}

@@ -95,6 +95,10 @@ type Options struct {
 	// gets them too.
 	Audit func(context.Context, Entry)
 
+	// Hosts are backends that sign their own people in through the API under
+	// /qr/host/; none by default.
+	Hosts []Host
+
 	// Tenant names this site in a store that several sites share; default
 	// PublicURL's host. What one site keeps, another does not find.
 	Tenant string
@@ -162,6 +166,9 @@ func (o Options) checked() (Options, *url.URL, error) {
 	}
 	if len(o.Pepper) > 0 && len(o.Pepper) < 16 {
 		return o, nil, errors.New("qrlogin: Options.Pepper has to have 16 bytes or more")
+	}
+	if err := checkHosts(o.Hosts); err != nil {
+		return o, nil, err
 	}
 	return o.defaults(public), public, nil
 }

@@ -11,6 +11,9 @@ import (
 
 // phoneUser is who is signed in on the phone.
 func (s *Server) phoneUser(r *http.Request) (User, error) {
+	if u, ok, err := s.bearerUser(r); ok {
+		return u, err
+	}
 	u, err := s.o.PhoneUser(r)
 	switch {
 	case err != nil:
@@ -110,6 +113,10 @@ func (s *Server) postScan(w http.ResponseWriter, r *http.Request) error {
 	if err := readJSON(r, &in); err != nil {
 		return err
 	}
+	return s.answerScan(w, r, u, in)
+}
+
+func (s *Server) answerScan(w http.ResponseWriter, r *http.Request, u User, in scanned) error {
 	a, nonce, err := s.take(r, u, in)
 	if err != nil {
 		return err
@@ -137,6 +144,9 @@ func (s *Server) postScan(w http.ResponseWriter, r *http.Request) error {
 // take finds the attempt that the phone means and gives it to that phone.
 func (s *Server) take(r *http.Request, u User, in scanned) (Attempt, string, error) {
 	a, how, err := s.find(r, u, in)
+	if err == nil && !a.servesUser(u) {
+		err = errGone
+	}
 	if err != nil {
 		return Attempt{}, "", err
 	}

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -32,6 +33,9 @@ type Server struct {
 	wrongUser, wrongAddress *strikes // user codes that are none, by account and by address
 	unanswered, asking      *strikes // browsers that ask, by user
 	crowd                   *crowd
+
+	hooks *hooks
+	jtis  *onceOnly
 }
 
 // New makes a Server. It starts nothing.
@@ -50,6 +54,7 @@ func New(o Options) (*Server, error) {
 		exchange: newLimiter(o.Limits.Exchange), read: newLimiter(o.Limits.Read),
 		wrongUser: newStrikes(5, 10*time.Minute), wrongAddress: newStrikes(20, 10*time.Minute),
 		unanswered: newStrikes(5, time.Hour), asking: newStrikes(3, o.Times.Decide), crowd: newCrowd(),
+		hooks: newHooks(), jtis: newOnceOnly(),
 	}
 	if s.csp, err = policy(o); err != nil {
 		return nil, err
@@ -83,6 +88,7 @@ func (s *Server) routes() http.Handler {
 	route("GET /qr/attempts/{id}/phone", s.read, s.getPhone)
 	route("GET /qr/login", s.read, s.getLogin)
 	s.plainRoutes(route)
+	s.hostRoutes(mux)
 	route("GET /q/{ticket}", s.read, s.getApprove)
 	route("GET /Q/{ticket}", s.read, s.getApprove)
 	route("GET /q/{$}", s.read, s.getType)
@@ -115,9 +121,16 @@ func (s *Server) LoginPage() http.Handler {
 	})
 }
 
-// Run ends attempts when their time is up and tells their pages. It returns
-// nil when ctx is done, and is called once.
+// Run ends attempts when their time is up, tells their pages, and sends
+// webhooks. It returns nil when ctx is done, and is called once.
 func (s *Server) Run(ctx context.Context) error {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	wg.Go(func() {
+		s.hooks.run(ctx, func(h Host, err error) {
+			s.o.Logger.Warn("qrlogin: a webhook could not be delivered", "host", h.Name, "error", err)
+		})
+	})
 	return s.alarms.run(ctx, func(id string) {
 		a, err := s.step(ctx, id, Attempt.expire)
 		switch {

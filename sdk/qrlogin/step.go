@@ -179,9 +179,18 @@ func (a Attempt) scannedAgain(now time.Time, by User) Attempt {
 	return b
 }
 
+// servesUser reports whether people of u's kind sign in by the attempt: a host's users
+// at that host, the site's own everywhere else.
+func (a Attempt) servesUser(u User) bool {
+	if a.Kind == ByHost {
+		return u.host == a.Client
+	}
+	return u.host == ""
+}
+
 // heldBy reports whether u's phone is the one that scanned.
 func (a Attempt) heldBy(u User) bool {
-	return a.UserID != "" && a.UserID == u.ID && a.Phone.Is(u.Session)
+	return a.servesUser(u) && a.UserID != "" && a.UserID == u.ID && a.Phone.Is(u.Session)
 }
 
 // verdict is what the server makes of a yes.
