@@ -119,7 +119,7 @@ func (a *app) ownRoutes() http.Handler {
 		own.HandleFunc("POST /account/passkeys/finish", a.postAddFinish)
 		own.HandleFunc("POST /account/passkeys/{id}/remove", a.postRemove)
 	}
-	for _, name := range []string{"account.js", "signin.js"} {
+	for _, name := range []string{"account.js", "signin.js", "funnel.js"} {
 		own.HandleFunc("GET /assets/"+name, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Cache-Control", "public, max-age=300")
 			http.ServeFileFS(w, r, ui, "ui/"+name)

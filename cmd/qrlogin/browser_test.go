@@ -2,10 +2,13 @@ package main
 
 import (
 	"context"
+	"io"
+	"net"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -223,9 +226,9 @@ func TestOtherDeviceHears(t *testing.T) {
 	}
 }
 
-// TestWithoutPush: nothing but plain HTTP gets through; sign-in works all the
+// TestT16NoPushGetsThrough: nothing but plain HTTP gets through; sign-in works all the
 // same, by asking.
-func TestWithoutPush(t *testing.T) {
+func TestT16NoPushGetsThrough(t *testing.T) {
 	s := startSite(t, func(o *appOptions) {
 		node := o.mounts["/v1/"]
 		o.mounts["/v1/"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -342,9 +345,9 @@ func (lost) Publish(context.Context, string, any, ...fanfare.PublishOption) (pro
 	return protocol.Published{}, nil
 }
 
-// TestLostPushes: the connection lives and nothing comes over it. The page
+// TestT16PushesAreLost: the connection lives and nothing comes over it. The page
 // finds out by itself.
-func TestLostPushes(t *testing.T) {
+func TestT16PushesAreLost(t *testing.T) {
 	s := startSite(t, func(o *appOptions) { o.ff = lost{o.ff} })
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
@@ -357,4 +360,81 @@ func TestLostPushes(t *testing.T) {
 	mobile.click(`[data-decide="approve"]`)
 	screen.shows("Hello, Demo User")
 	mobile.state("done")
+}
+
+// TestT16FanfareDiesBeforeDelivery: the connection is cut and nobody answers
+// there any more when the phone says yes. The page signs in all the same.
+func TestT16FanfareDiesBeforeDelivery(t *testing.T) {
+	node := brokertest.Start(t)
+	front := newWire(t, strings.TrimPrefix(node.URL, "http://"))
+	s := startSiteWith(t, config{fanfareURL: "http://" + front.addr, fanfareKey: node.SecretKey})
+	browser := chromium(t)
+	screen, mobile := desktop(t, browser), phone(t, browser)
+	screen.open(s.url + "/login")
+	screen.state("ready")
+	screen.linked()
+	mobile.open(screen.scan("login"))
+	mobile.signIn()
+	mobile.state("ask")
+	screen.state("scanned")
+	front.cut()
+	screen.until(`document.querySelector("fanfare-qr-login").dataset.link === "off"`)
+	screen.shows("Reconnecting")
+	screen.shot("login-reconnecting")
+	mobile.click(`[data-decide="approve"]`)
+	screen.shows("Hello, Demo User")
+	mobile.state("done")
+}
+
+// wire passes connections on to an address until it is cut: then those that
+// are there break, and new ones are refused.
+type wire struct {
+	addr     string
+	listener net.Listener
+	mu       sync.Mutex
+	conns    []net.Conn
+	running  sync.WaitGroup
+}
+
+func newWire(t *testing.T, to string) *wire {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &wire{addr: listener.Addr().String(), listener: listener}
+	w.running.Go(func() {
+		for {
+			in, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			out, err := net.Dial("tcp", to)
+			if err != nil {
+				_ = in.Close()
+				continue
+			}
+			w.mu.Lock()
+			w.conns = append(w.conns, in, out)
+			w.mu.Unlock()
+			for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
+				w.running.Go(func() {
+					_, _ = io.Copy(pair[0], pair[1]) // it ends when either does
+					_, _ = pair[0].Close(), pair[1].Close()
+				})
+			}
+		}
+	})
+	t.Cleanup(w.cut)
+	return w
+}
+
+func (w *wire) cut() {
+	_ = w.listener.Close()
+	w.mu.Lock()
+	for _, c := range w.conns {
+		_ = c.Close()
+	}
+	w.mu.Unlock()
+	w.running.Wait()
 }

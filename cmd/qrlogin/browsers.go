@@ -68,7 +68,11 @@ func (b *browsers) newest(is func(qrlogin.Known) bool) (qrlogin.Known, bool, err
 
 // Remember is qrlogin.KnownBrowsers'.
 func (b *browsers) Remember(_ context.Context, k qrlogin.Known) error {
-	return b.change(k.User.ID, func(list []qrlogin.Known) []qrlogin.Known { return append(list, k) })
+	return b.change(k.User.ID, func(list []qrlogin.Known) []qrlogin.Known {
+		list = slices.DeleteFunc(list, func(old qrlogin.Known) bool { return old.Browser.Equal(k.Before) || old.Browser.Equal(k.Browser) })
+		k.Before = qrlogin.Hash{}
+		return append(list, k)
+	})
 }
 
 // of are a user's browsers, newest first.

@@ -61,7 +61,7 @@ func (s *Server) settleOn(r *http.Request, u User, in decision) (a Attempt, digi
 		return a, "", errForbidden
 	}
 	var has, did bool
-	if yes {
+	if yes && a.at(time.Now()).State == Scanned { // else the step below says that it is late
 		if has, did, err = s.confirmed(r, a, u, in.Nonce, in.Assertion); err != nil {
 			return a, "", err
 		}

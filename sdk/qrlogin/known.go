@@ -9,7 +9,8 @@ import (
 
 // Known is a browser from which a user was signed in before.
 type Known struct {
-	Browser Hash   // of its cookie
+	Browser Hash   // of its cookie, which is new at each sign-in
+	Before  Hash   // of the cookie that it had before: that entry goes; zero is none
 	User    User   // without Session
 	Label   string // "Chrome on Linux"
 	Ask     bool   // the user ticked "remember": it may ask without a code
@@ -25,7 +26,8 @@ type KnownBrowsers interface {
 	// Asker is the one user whom that browser may ask, if any: the last one
 	// that ticked "remember".
 	Asker(ctx context.Context, browser Hash) (k Known, ok bool, err error)
-	// Remember puts k in place of what is there of that user and browser.
+	// Remember puts k in place of what is there of that user and of the browser
+	// that it is or was before.
 	Remember(ctx context.Context, k Known) error
 }
 
@@ -75,6 +77,7 @@ func (m *knownMemory) Remember(_ context.Context, k Known) error {
 		}
 		delete(m.m, key)
 	}
+	delete(m.m, knownKey{k.User.ID, k.Before})
 	m.m[knownKey{k.User.ID, k.Browser}] = k
 	return nil
 }
@@ -114,7 +117,7 @@ func (s *Server) remember(w http.ResponseWriter, r *http.Request, a Attempt) {
 	old, _, err := s.o.Known.Known(r.Context(), a.UserID, a.BrowserKey)
 	if err == nil {
 		err = s.o.Known.Remember(r.Context(), Known{
-			Browser: s.nameBrowser(w, r), User: User{ID: a.UserID, Name: a.UserName}, Label: a.Browser.Label(),
+			Browser: s.nameBrowser(w, r), Before: a.BrowserKey, User: User{ID: a.UserID, Name: a.UserName}, Label: a.Browser.Label(),
 			Ask: a.Remember || old.Ask, Seen: time.Now(),
 		})
 	}

@@ -173,7 +173,7 @@ export const style = `
 p { margin: 0; }
 :focus-visible { outline: 3px solid var(--accent); outline-offset: 3px; border-radius: 6px; }
 .box { display: grid; grid-template-columns: minmax(0, 1fr); gap: 12px; justify-items: center; text-align: center; }
-.plate { position: relative; inline-size: 100%; min-block-size: min(var(--qr-size, 292px), 100cqw, 292px); aspect-ratio: 1; border-radius: 20px; background: var(--sunk); border: 1px solid var(--line); display: grid; place-items: center; }
+.plate { position: relative; overflow: clip; inline-size: 100%; min-block-size: min(var(--qr-size, 292px), 100cqw, 292px); aspect-ratio: 1; border-radius: 20px; background: var(--sunk); border: 1px solid var(--line); display: grid; place-items: center; }
 :host([data-state=ready]) .plate { background: #fff; } /* white in both themes: readers fail on inverted codes */
 .plate > * { grid-area: 1 / 1; }
 img { inline-size: 100%; block-size: 100%; display: block; border-radius: 19px; animation: appear .25s ease-out; }
