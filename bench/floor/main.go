@@ -35,20 +35,19 @@ type hall struct {
 	rooms map[string]map[*client]bool
 }
 
-// client is one connection, and what waits for it.
+// client is what waits for one connection, and what ends it.
 type client struct {
-	conn  *websocket.Conn
 	queue chan []byte
+	end   context.CancelFunc
 }
 
 func (h *hall) subscribe(w http.ResponseWriter, r *http.Request) {
 	id := r.URL.Query().Get("id")
-	conn, err := websocket.Accept(w, r, nil)
-	if err != nil {
-		return // Accept has answered
-	}
-	defer conn.CloseNow()
-	c := &client{conn, make(chan []byte, 256)}
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	// Before the handshake is answered, which the client takes for its
+	// subscription.
+	c := &client{make(chan []byte, 256), end}
 	h.mu.Lock()
 	if h.rooms[id] == nil {
 		h.rooms[id] = map[*client]bool{}
@@ -63,7 +62,12 @@ func (h *hall) subscribe(w http.ResponseWriter, r *http.Request) {
 			delete(h.rooms, id)
 		}
 	}()
-	ctx := conn.CloseRead(context.Background())
+	conn, err := websocket.Accept(w, r, nil)
+	if err != nil {
+		return // Accept has answered
+	}
+	defer conn.CloseNow()
+	ctx = conn.CloseRead(ctx)
 	for {
 		select {
 		case text := <-c.queue:
@@ -87,7 +91,7 @@ func (h *hall) publish(w http.ResponseWriter, r *http.Request) {
 		select {
 		case c.queue <- text:
 		default:
-			_ = c.conn.CloseNow() // too slow
+			c.end() // too slow
 		}
 	}
 	h.mu.RUnlock()

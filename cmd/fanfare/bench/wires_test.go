@@ -53,12 +53,16 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, "{}")
 		return
 	}
+	// A plain client takes the answer for its subscription, so the queue is
+	// there before.
+	channel := r.URL.Query().Get("id")
+	messages := p.join(r.Context(), channel)
 	if p.wire == "nchan-sse" {
 		w.Header().Set("Content-Type", "text/event-stream")
 		if err := http.NewResponseController(w).Flush(); err != nil {
 			return
 		}
-		for text := range p.join(r.Context(), r.URL.Query().Get("id")) {
+		for text := range messages {
 			// Cut in two, as a chunk may.
 			for _, half := range []string{"id: 1\ndata: " + text[:20], text[20:] + "\n\n"} {
 				if _, err := io.WriteString(w, half); err != nil || http.NewResponseController(w).Flush() != nil {
@@ -75,7 +79,6 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer conn.CloseNow()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	channel := r.URL.Query().Get("id")
 	say := func(text string) bool { return conn.Write(ctx, websocket.MessageText, []byte(text)) == nil }
 	switch p.wire {
 	case "centrifuge", "pusher":
@@ -86,10 +89,10 @@ func (p *peer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		_, rest, _ := strings.Cut(string(text), `"channel":"`)
 		channel, _, _ = strings.Cut(rest, `"`)
 		defer p.keepUp(ctx, conn, cancel)()
+		messages = p.join(ctx, channel)
 	default:
 		ctx = conn.CloseRead(ctx)
 	}
-	messages := p.join(ctx, channel)
 	switch p.wire {
 	case "centrifuge":
 		say(`{"id":1,"connect":{"client":"a","ping":25,"pong":true}}` + "\n" + `{"id":2,"subscribe":{}}`)
