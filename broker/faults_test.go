@@ -26,6 +26,10 @@ type sent struct {
 
 // tryPublish publishes and says whether that was answered with 200.
 func tryPublish(s *brokertest.Server, channel, id, data string) (protocol.Published, bool) {
+	return publishWith(http.DefaultClient, s, channel, id, data)
+}
+
+func publishWith(client *http.Client, s *brokertest.Server, channel, id, data string) (protocol.Published, bool) {
 	var p protocol.Published
 	body := fmt.Sprintf(`{"channel":%q,"id":%q,"data":%s}`, channel, id, data)
 	r, err := http.NewRequest(http.MethodPost, s.URL+"/v1/messages", strings.NewReader(body))
@@ -33,7 +37,7 @@ func tryPublish(s *brokertest.Server, channel, id, data string) (protocol.Publis
 		return p, false
 	}
 	r.Header.Set("Authorization", "Bearer "+s.SecretKey)
-	resp, err := http.DefaultClient.Do(r)
+	resp, err := client.Do(r)
 	if err != nil {
 		return p, false
 	}

@@ -28,6 +28,8 @@ import (
 const (
 	nodeDir  = "TEST_NODE_DATA"
 	nodeDisk = "TEST_NODE_DISK"
+
+	nodeCluster = "TEST_NODE_CLUSTER" // a broker.Cluster as JSON: the node is one of several
 )
 
 // TestMain lets this test binary be a node, for the tests that kill one.
@@ -58,7 +60,13 @@ func beNode(dir string) int {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	b, err := broker.New(ctx, broker.Config{Listen: "127.0.0.1:0", Data: dir, DrainTime: 1, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
+	c := broker.Config{Listen: "127.0.0.1:0", Data: dir, DrainTime: 1, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))}
+	if text := os.Getenv(nodeCluster); text != "" {
+		if err := json.Unmarshal([]byte(text), &c.Cluster); err != nil {
+			return fail(err)
+		}
+	}
+	b, err := broker.New(ctx, c)
 	if err != nil {
 		return fail(err)
 	}
@@ -109,17 +117,26 @@ type process struct {
 	orders             io.WriteCloser
 	answers            *bufio.Reader
 	log                *safeBuffer
+	dir                string
 }
 
 // startProcess starts a node on the folder dir. Each change may alter the
 // command first.
 func startProcess(t testing.TB, dir string, change ...func(*exec.Cmd)) *process {
 	t.Helper()
+	p := launch(t, dir, change...)
+	p.await(t)
+	return p
+}
+
+// launch starts the process; await waits until it is a node.
+func launch(t testing.TB, dir string, change ...func(*exec.Cmd)) *process {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{cmd: exec.Command(self), log: &safeBuffer{}}
+	p := &process{cmd: exec.Command(self), log: &safeBuffer{}, dir: dir}
 	p.cmd.Env = append(os.Environ(), nodeDir+"="+dir)
 	p.cmd.Stderr = p.log
 	for _, f := range change {
@@ -137,6 +154,11 @@ func startProcess(t testing.TB, dir string, change ...func(*exec.Cmd)) *process 
 	}
 	t.Cleanup(p.kill)
 	p.answers = bufio.NewReader(out)
+	return p
+}
+
+func (p *process) await(t testing.TB) {
+	t.Helper()
 	line, err := p.answers.ReadString('\n')
 	var w broker.Welcome
 	if err != nil || json.Unmarshal([]byte(line), &w) != nil {
@@ -144,9 +166,8 @@ func startProcess(t testing.TB, dir string, change ...func(*exec.Cmd)) *process 
 		t.Fatalf("the node does not start: %v %s", err, p.log)
 	}
 	p.Server = &brokertest.Server{
-		URL: w.URL, App: string(w.App), PublishableKey: w.PublishableKey, SecretKey: w.SecretKey, AccountToken: w.AccountToken, Data: dir,
+		URL: w.URL, App: string(w.App), PublishableKey: w.PublishableKey, SecretKey: w.SecretKey, AccountToken: w.AccountToken, Data: p.dir,
 	}
-	return p
 }
 
 // kill ends the process as kill -9 does.
