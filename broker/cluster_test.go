@@ -225,7 +225,7 @@ func TestClusterLosesANode(t *testing.T) {
 	}
 	eventually(t, "ann is seen on another node", func() bool { return strings.Contains(say(eve.next()), "ann") })
 
-	l := c.load(6, channels...)
+	l := c.load("m", 6, channels...)
 	l.more(t, 300)
 	killed := time.Now()
 	c.all[0].kill()
@@ -295,15 +295,12 @@ func TestClusterRollingRestart(t *testing.T) {
 		clients[i] = newTail(t, channels...)
 		clients[i].overWS(c.all[i].Server)
 	}
-	// The publishers find a node by the first that answers: those that restart
-	// come back elsewhere, so each turn has its own.
+	// A node that restarts comes back at another address: each turn has its own
+	// publishers.
 	acks := [][]sent{}
 	var longest time.Duration
 	for n := range c.all {
-		l := c.load(4, channels...)
-		for i := range l.acks { // ids differ from turn to turn
-			l.acks[i] = nil
-		}
+		l := c.load(fmt.Sprint("turn", n), 4, channels...)
 		l.more(t, 100)
 		c.all[n].stop(t)
 		<-clients[n].down

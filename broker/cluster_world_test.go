@@ -109,7 +109,7 @@ type pressure struct {
 	failed   atomic.Int64
 }
 
-func (c *nodes) load(publishers int, channels ...string) *pressure {
+func (c *nodes) load(name string, publishers int, channels ...string) *pressure {
 	l := &pressure{channels: channels, acks: make([][]sent, publishers)}
 	servers := make([]*brokertest.Server, len(c.all))
 	for i, p := range c.all {
@@ -119,7 +119,7 @@ func (c *nodes) load(publishers int, channels ...string) *pressure {
 	for i := range publishers {
 		l.run.Go(func() {
 			for n := 0; !l.halt.Load(); n++ {
-				m := sent{channel: channels[(i+n)%len(channels)], id: fmt.Sprintf("%d.%d", i, n)}
+				m := sent{channel: channels[(i+n)%len(channels)], id: fmt.Sprintf("%s.%d.%d", name, i, n)}
 				began := time.Now()
 				for try := 0; ; try++ {
 					answer, ok := publishVia(client, servers[(i+n+try)%len(servers)], m)
