@@ -161,7 +161,7 @@ func (b *Broker) open(ctx context.Context) (f first, isFirst bool, key [32]byte,
 	if err != nil {
 		return f, false, key, err
 	}
-	s := &shared{bucket: bucket, config: c}
+	s := &shared{bucket: bucket, config: c, seeded: b.bus.Seeded()}
 	if key, err = s.masterKey(ctx); err != nil {
 		return f, false, key, err
 	}

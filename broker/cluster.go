@@ -108,6 +108,7 @@ func unseal(secret []byte, purpose string, sealed []byte) ([]byte, error) {
 type shared struct {
 	bucket *bus.Bucket
 	config Config
+	seeded bool // another node brings the master key and what was made at first, unless this one does
 }
 
 // masterKey is the cluster's, which this node makes where there is none. A
@@ -121,6 +122,12 @@ func (s *shared) masterKey(ctx context.Context) (key [32]byte, err error) {
 	for {
 		e, err := s.bucket.Get(ctx, sharedMaster)
 		if errors.Is(err, bus.ErrNotFound) {
+			if !has && s.seeded {
+				if err := s.wait(ctx); err != nil {
+					return key, err
+				}
+				continue
+			}
 			if !has {
 				rand.Read(own[:]) // never fails
 			}
@@ -207,15 +214,16 @@ func (s *shared) first(ctx context.Context, key [32]byte, make func() (first, bo
 			return f, false, err
 		}
 		_, err = os.Stat(name)
-		if errors.Is(err, fs.ErrNotExist) {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && s.seeded:
+			err = bus.ErrConflict // the node that brings it is at it
+		case errors.Is(err, fs.ErrNotExist):
 			_, err = s.bucket.Create(ctx, sharedFounder, []byte(s.config.Cluster.Node), founderTime)
 		}
 		switch {
 		case errors.Is(err, bus.ErrConflict): // somebody else is at it
-			select {
-			case <-ctx.Done():
-				return f, false, ctx.Err()
-			case <-time.After(sharedPause):
+			if err := s.wait(ctx); err != nil {
+				return f, false, err
 			}
 			continue
 		case err != nil:
@@ -235,6 +243,15 @@ func (s *shared) first(ctx context.Context, key [32]byte, make func() (first, bo
 		if _, err := s.bucket.Create(ctx, sharedFirst, sealed, 0); err != nil && !errors.Is(err, bus.ErrConflict) {
 			return f, false, err
 		}
+	}
+}
+
+func (s *shared) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(sharedPause):
+		return nil
 	}
 }
 

@@ -19,7 +19,7 @@ func TestCluster(t *testing.T) {
 	began := time.Now()
 	c := startNodes(t)
 	t.Logf("three nodes are up after %v", time.Since(began).Round(time.Millisecond))
-	setRules(t, c.all[0].Server, keepMuch)
+	c.rules(keepMuch, `"much"`)
 	for i, p := range c.all {
 		if p.App != c.all[0].App || p.SecretKey != c.all[0].SecretKey || p.AccountToken != c.all[0].AccountToken {
 			t.Errorf("node %d has another demo app", i)
@@ -149,19 +149,13 @@ func (c *nodes) kicks(t *testing.T) {
 
 func (c *nodes) occupancy(t *testing.T) {
 	s0, s1, s2 := c.all[0].Server, c.all[1].Server, c.all[2].Server
-	setRules(t, s0, `[{"namespace":"much","history":{"messages":10000,"age":3600}},{"namespace":"none","ephemeral":true},{"namespace":"open","occupancy":true}]`)
-	eventually(t, "the rule is everywhere", func() bool {
-		_, body := call(t, s2, http.MethodGet, "/v1/apps/"+s0.App, s0.AccountToken, "")
-		return strings.Contains(body, "occupancy")
-	})
+	c.rules(`[{"namespace":"open","occupancy":true}]`, `"occupancy"`)
 	one := newTail(t, "open:1")
 	one.overSSE(s0)
-	var two listener
-	eventually(t, "occupancy is told", func() bool {
-		var refused *frame
-		two, refused = watchers()["ws"](t, s1, s1.SecretKey, "open:1", "occupancy")
-		return refused == nil
-	})
+	two, refused := watchers()["ws"](t, s1, s1.SecretKey, "open:1", "occupancy")
+	if refused != nil {
+		t.Fatal(refused.raw)
+	}
 	until := func(want string) {
 		t.Helper()
 		for f := two.next(); ; f = two.next() {
@@ -211,7 +205,7 @@ func (c *nodes) limits(t *testing.T) {
 // claims: 3.3 3.11 4.2 4.6 11.5
 func TestClusterLosesANode(t *testing.T) {
 	c := startNodes(t)
-	setRules(t, c.all[0].Server, keepMuch)
+	c.rules(keepMuch, `"much"`)
 	channels := []string{"much:0", "much:1", "much:2", "much:3", "much:4", "much:5"}
 	stay, ws, sse := newTail(t, channels...), newTail(t, channels...), newTail(t, channels...)
 	stay.overWS(c.all[2].Server)
@@ -288,7 +282,7 @@ func TestClusterLosesANode(t *testing.T) {
 // claims: 3.3 4.2 6.4
 func TestClusterRollingRestart(t *testing.T) {
 	c := startNodes(t)
-	setRules(t, c.all[0].Server, keepMuch)
+	c.rules(keepMuch, `"much"`)
 	channels := []string{"much:0", "much:1", "much:2", "much:3"}
 	clients := make([]*tail, 3)
 	for i := range clients {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -95,6 +96,19 @@ func (c *nodes) ready(n int) {
 		status, _ := call(c.t, c.all[n].Server, http.MethodGet, "/readyz", "", "")
 		return status == http.StatusOK
 	})
+}
+
+// rules gives the demo app rules (JSON), and waits until all nodes know them:
+// one that does not yet keeps messages where they are not looked for.
+func (c *nodes) rules(rules, part string) {
+	c.t.Helper()
+	setRules(c.t, c.all[0].Server, rules)
+	for i, p := range c.all {
+		eventually(c.t, fmt.Sprintf("node %d knows the rules", i), func() bool {
+			_, body := call(c.t, p.Server, http.MethodGet, "/v1/apps/"+p.App, p.AccountToken, "")
+			return strings.Contains(body, part)
+		})
+	}
 }
 
 // pressure is publishers that publish to all nodes in turn: what one refuses or

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/fanfarehq/fanfare/broker"
 	"github.com/fanfarehq/fanfare/broker/brokertest"
@@ -159,6 +160,8 @@ func launch(t testing.TB, dir string, change ...func(*exec.Cmd)) *process {
 
 func (p *process) await(t testing.TB) {
 	t.Helper()
+	late := time.AfterFunc(time.Minute, func() { _ = p.cmd.Process.Kill() })
+	defer late.Stop()
 	line, err := p.answers.ReadString('\n')
 	var w broker.Welcome
 	if err != nil || json.Unmarshal([]byte(line), &w) != nil {

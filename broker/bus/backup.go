@@ -312,6 +312,14 @@ func (r *restoring) part(ctx context.Context, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, backupQuiet)
 	defer cancel()
 	m, err := r.nc.RequestWithContext(ctx, r.subject, data)
+	for errors.Is(err, nats.ErrNoResponders) && ctx.Err() == nil {
+		// Another node takes it, and the way to there opens just now.
+		select {
+		case <-time.After(healPause):
+		case <-ctx.Done():
+		}
+		m, err = r.nc.RequestWithContext(ctx, r.subject, data)
+	}
 	var answer server.ApiResponse
 	if err == nil && len(m.Data) > 0 {
 		if err = json.Unmarshal(m.Data, &answer); err == nil && answer.Error != nil {

@@ -178,3 +178,50 @@ func TestClusterLeaderChanges(t *testing.T) {
 		g.mu.Unlock()
 	}
 }
+
+// TestClusterBeginsANewLife: all nodes agree on the new epochs, whoever begins
+// it, and go on in them.
+func TestClusterBeginsANewLife(t *testing.T) {
+	nodes := openCluster(t, t.TempDir(), addresses(t, 3))
+	feeds, told := []*gathered{}, make(chan int, 30)
+	for i, b := range nodes {
+		feeds = append(feeds, gather(t, b))
+		b.OnRenewal(func() { told <- i })
+	}
+	keep := bus.Keep{Messages: 100, Age: time.Minute}
+	p := packet("app0000001", "c", "1")
+	p.Keep = keep
+	first, err := nodes[0].Publish(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, _ := first.Position.Parse()
+	bus.Renew(t, nodes[1])
+	heard := map[int]bool{}
+	for len(heard) < 3 {
+		select {
+		case i := <-told:
+			heard[i] = true
+		case <-time.After(30 * time.Second):
+			t.Fatalf("only %v were told", heard)
+		}
+	}
+	second, err := nodes[2].Publish(t.Context(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	epoch, seq, _ := second.Position.Parse()
+	if epoch == before || seq != 2 {
+		t.Errorf("after a new life a message is at %s, before it at %s", second.Position, first.Position)
+	}
+	for i, b := range nodes {
+		eventually(t, fmt.Sprintf("node %d goes on", i), func() bool { return feeds[i].count() == 2 })
+		if at := b.Last("app0000001", "c", keep); at != second.Position {
+			t.Errorf("node %d is at %s, not %s", i, at, second.Position)
+		}
+		page, err := b.Read(t.Context(), bus.Query{App: "app0000001", Channel: "c", Keep: keep, After: first.Position, Limit: 10})
+		if err != nil || page.Gap != bus.GapEpoch {
+			t.Errorf("node %d: a position from before: %q %v", i, page.Gap, err)
+		}
+	}
+}

@@ -61,6 +61,7 @@ type lifeRecord struct {
 	// Present are the lives of the nodes that were there when the cluster
 	// began: before anything was acknowledged.
 	Present []string  `json:"present,omitempty"`
+	Seeded  bool      `json:"seeded,omitempty"` // it began with a backup
 	At      time.Time `json:"at"`
 }
 
@@ -87,6 +88,16 @@ func (c *common) name() string {
 	defer c.mu.Unlock()
 	return c.now.Life
 }
+
+func (c *common) seeded() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now.Seeded
+}
+
+// Seeded reports whether the cluster began with a backup: then what it began
+// with comes from the node that brought that.
+func (b *Bus) Seeded() bool { return b.life != nil && b.life.seeded() }
 
 // founded reports whether the cluster was begun. The error is that nobody can
 // say.
@@ -260,7 +271,7 @@ func (c *common) take(e Entry) error {
 }
 
 func (c *common) text(why string, present ...string) []byte {
-	text, err := json.Marshal(lifeRecord{Life: rand.Text(), Why: why, By: c.bus.peers.name, At: time.Now().UTC(), Present: present})
+	text, err := json.Marshal(lifeRecord{Life: rand.Text(), Why: why, By: c.bus.peers.name, At: time.Now().UTC(), Present: present, Seeded: c.bus.seed != "" || c.seeded()})
 	if err != nil { // it has nothing that fails
 		return nil
 	}
