@@ -3,6 +3,7 @@ package session_test
 import (
 	"encoding/json"
 	"errors"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -17,13 +18,17 @@ type wire struct {
 	pongs  bool
 	stuck  chan struct{} // while not nil, writing waits for it
 	waits  bool          // it cannot write without waiting
+	fickle *rand.Rand    // what Try answers; nil: that it is sent
+	kept   *hub.Frame
 	closed chan struct{}
 	once   sync.Once
 
-	mu  sync.Mutex
-	got []protocol.Reply
-	at  []time.Time
-	why *protocol.Error
+	mu     sync.Mutex
+	writes int
+	got    []protocol.Reply
+	data   []string // of got
+	at     []time.Time
+	why    *protocol.Error
 }
 
 func newWire() *wire {
@@ -48,6 +53,20 @@ func (w *wire) Try(f *hub.Frame) session.Tried {
 	if w.stuck != nil || w.waits {
 		return session.Refused
 	}
+	if w.fickle != nil {
+		w.mu.Lock()
+		how := session.Tried(w.fickle.IntN(3))
+		if w.kept != nil {
+			how = session.Refused
+		}
+		if how == session.Kept {
+			w.kept = f
+		}
+		w.mu.Unlock()
+		if how != session.Sent {
+			return how
+		}
+	}
 	if w.Write([]*hub.Frame{f}) != nil {
 		return session.Refused
 	}
@@ -64,13 +83,21 @@ func (w *wire) Write(frames []*hub.Frame) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.writes++
+	if w.kept != nil {
+		frames, w.kept = append([]*hub.Frame{w.kept}, frames...), nil
+	}
 	for _, f := range frames {
 		for line := range protocol.Lines(f.Line) { // TypeLive has none
 			var r protocol.Reply
 			if err := json.Unmarshal(line, &r); err != nil {
 				return err
 			}
-			w.got = append(w.got, r)
+			var m protocol.Message
+			if err := json.Unmarshal(line, &m); err != nil {
+				return err
+			}
+			w.got, w.data = append(w.got, r), append(w.data, string(m.Data))
 			w.at = append(w.at, time.Now())
 		}
 	}
@@ -86,6 +113,13 @@ func (w *wire) heard() ([]protocol.Reply, []time.Time) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return append([]protocol.Reply(nil), w.got...), append([]time.Time(nil), w.at...)
+}
+
+// count is how many writes there were.
+func (w *wire) count() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.writes
 }
 
 func (w *wire) last() protocol.Reply {
