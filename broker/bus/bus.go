@@ -57,7 +57,8 @@ type Bus struct {
 	shards  [2][shardsPerClass]*shard
 	applies chan struct{} // a token for each atomic batch under way
 	lag     lag           // what a feed may be behind by
-	boxes   boxes         // of the feeds, without a cluster
+	clock   *clock
+	boxes   boxes // of the feeds, without a cluster
 
 	syncAlways bool
 	lives      *keeper
@@ -133,6 +134,7 @@ func newBus(ctx context.Context, o Options, free func(dir string) (uint64, error
 		syncAlways: o.SyncAlways,
 		lag:        lag{packets: 1 << 21, bytes: 256 << 20},
 		lives:      newKeeper(f),
+		clock:      newClock(),
 		readers:    make(map[reader]struct{}),
 	}
 	if b.cluster != nil {

@@ -139,6 +139,8 @@ func (c *contiguous) take(m *nats.Msg) {
 // in between takes seq for its beginning and must still not miss it (hub).
 func (c *contiguous) deliver(p Packet, err error, seq uint64) {
 	c.times[seq%rememberTimes] = stamp{seq, p.Time}
+	now, _ := c.bus.look()
+	c.shard.early(seq, c.bus.clock.said(p.Time), now)
 	c.move(seq)
 	if err != nil {
 		c.strange(err)
@@ -231,6 +233,7 @@ func (c *contiguous) renew(r renewal) {
 // So a message is fetched when the probe before knew of it already and nothing
 // is waiting.
 func (c *contiguous) probe() bool {
+	c.bus.look()
 	if len(c.in) > 0 {
 		return true
 	}

@@ -84,3 +84,19 @@ func ReadAck(m *nats.Msg) (seq uint64, duplicate bool, err error) {
 	a := readAck(m)
 	return a.seq, a.duplicate, a.err
 }
+
+// SetBack sets the clock back by d, as the bus sees it, from now on.
+func SetBack(b *Bus, d time.Duration) {
+	before, at := b.clock.tells.Load(), time.Now()
+	f := func(t time.Time) time.Time {
+		was := t
+		if before != nil {
+			was = (*before)(t)
+		}
+		if t.Before(at) {
+			return was
+		}
+		return was.Add(-d)
+	}
+	b.clock.tells.Store(&f)
+}

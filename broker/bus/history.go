@@ -273,10 +273,11 @@ func (r *reading) collect(ctx context.Context, page *Page, skip, limit int) erro
 // stream has of the channel now.
 //
 // Messages go oldest first. So nothing behind After is missing while one at or
-// before it is still there. Without one, a reader that certainly had everything
-// at a time from which on nothing can have grown too old misses nothing,
-// unless so many came since that they pushed others out: then the channel is
-// at its most messages.
+// before it is still there, unless it outlives those behind it: because the
+// rule kept for longer when it came, or the clock was set back since. Without
+// one, a reader that certainly had everything at a time from which on nothing
+// can have grown too old misses nothing, unless so many came since that they
+// pushed others out: then the channel is at its most messages.
 func (r *reading) gap(ctx context.Context, total int) (Gap, error) {
 	if r.after > r.shard.last.Load() {
 		info, err := r.shard.js.Info(ctx)
@@ -287,8 +288,20 @@ func (r *reading) gap(ctx context.Context, total int) (Gap, error) {
 			return GapEpoch, nil // of a future that was lost
 		}
 	}
-	if oldest, err := r.oldest(ctx); err != nil || oldest > 0 && oldest <= r.after {
-		return r.trimmed(ctx, total, err)
+	now, back := r.bus.look()
+	// No message that was stored at t or later is too old.
+	fresh := func(t time.Time) bool {
+		return !t.After(now.Add(time.Second)) && !t.Before(now.Add(time.Second-r.age()))
+	}
+	stored := func(m *jetstream.RawStreamMsg) time.Time {
+		return r.shard.surely(m.Sequence, r.bus.clock.said(m.Time), back)
+	}
+	oldest, err := r.bus.firstFrom(ctx, r.shard, r.subject, 1)
+	if err != nil {
+		return "", err
+	}
+	if oldest != nil && oldest.Sequence <= r.after && fresh(stored(oldest)) {
+		return r.trimmed(ctx, total, nil)
 	}
 	if r.intact {
 		return r.trimmed(ctx, total, nil)
@@ -296,31 +309,21 @@ func (r *reading) gap(ctx context.Context, total int) (Gap, error) {
 	if total >= r.shard.class.messages {
 		return GapEvicted, nil
 	}
-	at := r.q.At
+	at := r.shard.surely(0, r.q.At, back)
 	if r.after > 0 {
 		// Whatever channel it is of: up to then everything was had.
 		m, err := r.shard.js.GetMsg(ctx, r.after)
-		if err == nil && m.Time.After(at) {
-			at = m.Time
+		if err == nil && stored(m).After(at) {
+			at = stored(m)
 		}
 		if err != nil && !errors.Is(err, jetstream.ErrMsgNotFound) {
 			return "", err
 		}
 	}
-	// A time in the future is that of a clock that was set back since.
-	if now := time.Now(); at.IsZero() || at.Before(now) && at.Before(now.Add(time.Second-r.age())) {
+	if at.IsZero() || !fresh(at) { // one in the future is of a clock that was set back since
 		return GapExpired, nil
 	}
 	return r.trimmed(ctx, total, nil)
-}
-
-// oldest is the sequence of the channel's oldest message, 0 if there is none.
-func (r *reading) oldest(ctx context.Context) (uint64, error) {
-	m, err := r.bus.firstFrom(ctx, r.shard, r.subject, 1)
-	if m == nil || err != nil {
-		return 0, err
-	}
-	return m.Sequence, nil
 }
 
 // firstFrom is the first message of a subject at or behind seq, nil if there

@@ -28,8 +28,9 @@ const (
 
 // lives is what lifeFile holds.
 type lives struct {
-	Boot    string           `json:"boot"`  // of the machine; "" where that is not known
-	Clean   bool             `json:"clean"` // the server ended by itself
+	Boot    string           `json:"boot"`           // of the machine; "" where that is not known
+	Clean   bool             `json:"clean"`          // the server ended by itself
+	Back    *setback         `json:"back,omitempty"` // the clock was set back
 	Streams map[string]*life `json:"streams"`
 }
 
@@ -37,6 +38,8 @@ type life struct {
 	Name string `json:"life"`
 	Last uint64 `json:"last"` // it had come so far, or farther
 	Lost int    `json:"lost"` // messages that the message server knows it lost
+
+	Turned uint64 `json:"turned,omitempty"` // up to it, messages may have come before that
 
 	// At a clean end: the newest block and the CRC-32C of it. The message
 	// server trusts its index then, and would leave damaged messages out
@@ -125,12 +128,18 @@ func (k *keeper) watch(b *Bus) error {
 
 // look takes over how far the streams are and reports whether any moved.
 func (k *keeper) look(b *Bus) (moved bool) {
+	if _, back := b.look(); back != k.now.Back {
+		k.now.Back, moved = back, true
+	}
 	for s := range b.eachShard() {
 		if s == nil {
 			continue
 		}
 		if l := k.now.Streams[s.stream]; l != nil && s.last.Load() > l.Last {
 			l.Last, moved = s.last.Load(), true
+		}
+		if l := k.now.Streams[s.stream]; l != nil && s.turned.Load() != l.Turned {
+			l.Turned, moved = s.turned.Load(), true
 		}
 	}
 	return moved
