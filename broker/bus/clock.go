@@ -118,8 +118,8 @@ func (b *Bus) overtaken(s *shard, last uint64, at time.Time) {
 		b.clock.add(*b.lives.before.Back)
 		s.turned.Store(was.Turned)
 	}
-	if now, _ := b.look(); at.After(now.Add(time.Second)) {
-		b.clock.add(setback{Before: at, To: now})
+	if now, _ := b.look(); b.clock.said(at).After(now.Add(time.Second)) {
+		b.clock.add(setback{Before: b.clock.said(at), To: now})
 		s.turned.Store(last)
 	}
 }

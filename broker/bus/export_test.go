@@ -2,6 +2,7 @@ package bus
 
 import (
 	"context"
+	"errors"
 	"testing"
 	"time"
 
@@ -99,4 +100,19 @@ func SetBack(b *Bus, d time.Duration) {
 		return was.Add(-d)
 	}
 	b.clock.tells.Store(&f)
+}
+
+// OpenSetBack opens a bus whose clock was set back by d before it was opened.
+func OpenSetBack(ctx context.Context, o Options, d time.Duration) (*Bus, error) {
+	b, err := newBus(ctx, o, freeSpace)
+	if err != nil {
+		return nil, err
+	}
+	f := func(t time.Time) time.Time { return t.Add(-d) }
+	b.clock.tells.Store(&f)
+	b.clock.wall = f(b.clock.wall)
+	if err := errors.Join(b.start(ctx), b.open(ctx)); err != nil {
+		return nil, errors.Join(err, b.Close())
+	}
+	return b, nil
 }
