@@ -15,6 +15,7 @@ type Cmd struct {
 	Connect  connectCmd  `cmd:"" help:"Connect and subscribe: how many a second, and how long each takes."`
 	Churn    churnCmd    `cmd:"" help:"Subscribe and unsubscribe on open connections: how many pairs a second."`
 	Slow     slowCmd     `cmd:"" help:"Subscribers that do not read beside others that do: the others' latency with and without."`
+	Noisy    noisyCmd    `cmd:"" help:"A quiet app beside a noisy one: the quiet one's latency alone and beside it."`
 	Resume   resumeCmd   `cmd:"" help:"Clients that missed messages come back: how long until they are caught up."`
 	Plot     plotCmd     `cmd:"" help:"Draw reports of several runs together."`
 }

@@ -108,6 +108,19 @@ func TestSlow(t *testing.T) {
 	}
 }
 
+// TestNoisy: both parts are measured, and the noise has an app of its own.
+func TestNoisy(t *testing.T) {
+	t.Parallel()
+	s := brokertest.Start(t)
+	r := measure(t, s, "noisy", "--subscribers", "2", "--rate", "50", "--noisy-subscribers", "50", "--noisy-rate", "100", "--duration", "300ms", "--warm", "50ms")
+	if len(r.Runs) != 2 || r.Summary["p99_ratio"] <= 0 {
+		t.Errorf("%+v", r)
+	}
+	for _, run := range r.Runs {
+		latencies(t, run.Latency, run.Figures["delivered"])
+	}
+}
+
 func TestResume(t *testing.T) {
 	t.Parallel()
 	s := brokertest.Start(t)
