@@ -22,6 +22,7 @@ type lab struct {
 	cpus                string
 	quick               bool
 	nginx               string // its version
+	load                string // of the machine before, on average over a minute
 }
 
 // server is one kind of server: how it is started, and how `fanfare bench`
@@ -46,6 +47,15 @@ type Run struct {
 	Name    string
 	Figures map[string]float64
 	Latency map[string]float64
+}
+
+// seeLoad keeps the machine's load, and warns where it is a busy one.
+func (l *lab) seeLoad() {
+	text, _ := os.ReadFile("/proc/loadavg") // unknown elsewhere
+	l.load, _, _ = strings.Cut(string(text), " ")
+	if n, err := strconv.ParseFloat(l.load, 64); err == nil && n > 0.5 {
+		fmt.Fprintf(os.Stderr, "bench: warning: the machine is busy (load average %s): ratios of rates and latencies are worth little\n", l.load)
+	}
 }
 
 // build makes the programs: Fanfare of this tree, and the peers that are Go.

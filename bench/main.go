@@ -70,6 +70,7 @@ func run(ctx context.Context, o options) error {
 	}
 	without := strings.Split(o.without, ",")
 	l := &lab{root: root, work: work, reports: reports, cpus: o.cpus, quick: o.quick}
+	l.seeLoad()
 	if err := l.build(ctx); err != nil {
 		return err
 	}

@@ -41,6 +41,7 @@ func readMachine(ctx context.Context, l *lab, rounds int, o options) (machine, e
 	}
 	m.peers = strings.TrimSuffix(m.peers+l.nginx, ", ")
 	m.how = fmt.Sprintf("%d rounds, the servers in turn, server and load together on the cores %s", rounds, o.cpus)
+	m.how += "; load average before: " + l.load
 	if o.quick {
 		m.how += "; QUICK: the figures are worth little"
 	}

@@ -9,7 +9,7 @@ import (
 // forBench is the console as the benchmarks, a package of their own, take it.
 func (c *console) forBench() *bench.Console {
 	return &bench.Console{
-		Out: c.Out, Err: c.Err, Color: c.Color, Terminal: isTerminal(c.Err),
+		Out: c.Out, Err: c.Err, Terminal: isTerminal(c.Err),
 		From: func(flag string) string { return c.Settings.resolved[flag] },
 		Ask: func(ctx context.Context, base, credential, method, path string, in, out any) error {
 			r, err := newREST(base, credential)

@@ -24,7 +24,6 @@ type Cmd struct {
 // around it, whose ways of asking a server and finding settings are used.
 type Console struct {
 	Out, Err io.Writer
-	Color    bool // Out takes colours
 	Terminal bool // Err is a terminal: progress is shown
 
 	// From says where a flag's value was found, "" if the flag was given.

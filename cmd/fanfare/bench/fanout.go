@@ -63,23 +63,33 @@ func (c *fanoutCmd) measure(ctx context.Context, l *loop, p *progress, report *R
 	}
 	report.title = fmt.Sprintf("fan-out: the highest rate to %s subscribers, %d bytes, p99 within %v", number(float64(c.Subscribers)), c.Size, c.Within)
 	report.Load.add("within_us", micros(c.Within), "", "")
-	ladder := ladder{rate: c.Rate, least: 10 / c.Duration.Seconds(), most: c.Steps}
+	ladder := ladder{rate: c.Rate, least: 2 / c.Duration.Seconds(), most: c.Steps}
+	dropped := false
 	for more := true; more; {
-		s, err := r.hold(ctx, ladder.rate, c.Warm, c.Duration)
-		if err != nil {
-			return err
-		}
-		if s.latency == nil || s.latency.P99 > micros(c.Within) {
-			s.failed = append(s.failed, fmt.Sprintf("p99 over %v", c.Within))
-		}
-		report.Runs = append(report.Runs, s.run())
-		if more = ladder.next(len(s.failed) == 0); more && len(s.failed) > 0 {
-			// Whom the server dropped must be back for the next rate.
-			r.audience.leave()
-			if r, err = openRoom(ctx, &c.target, l, p, c.Subscribers, c.Size); err != nil {
+		held := false
+		// A rate is tried twice before it is given up: the machine may have had
+		// something else to do.
+		for try := 0; try < 2 && !held; try++ {
+			if dropped {
+				// Whom the server dropped must be back.
+				r.audience.leave()
+				r.speaker.close()
+				if r, err = openRoom(ctx, &c.target, l, p, c.Subscribers, c.Size); err != nil {
+					return err
+				}
+			}
+			s, err := r.hold(ctx, ladder.rate, c.Warm, c.Duration)
+			if err != nil {
 				return err
 			}
+			if s.latency == nil || s.latency.P99 > micros(c.Within) {
+				s.failed = append(s.failed, fmt.Sprintf("p99 over %v", c.Within))
+			}
+			report.Runs = append(report.Runs, s.run())
+			held = len(s.failed) == 0
+			dropped = !held
 		}
+		more = ladder.next(held)
 	}
 	report.Summary.add("held_per_second", round(ladder.held), "highest rate held", "/s")
 	report.Summary.add("held_deliveries_per_second", round(ladder.held*float64(c.Subscribers)), "deliveries at that rate", "/s")

@@ -85,6 +85,13 @@ func (p *publisher) send(w wire, messages []message, due time.Duration) {
 	p.conn.write(requests)
 }
 
+func (p *publisher) close() {
+	if p.conn != nil {
+		p.conn.close(true)
+		p.conn = nil
+	}
+}
+
 // waiting is the number of requests without an answer.
 func (p *publisher) waiting() int { return len(p.due) - p.head }
 

@@ -131,9 +131,6 @@ func (w *writers) all() (n uint64) {
 
 func (w *writers) close() {
 	for _, p := range w.list {
-		if p.conn != nil {
-			p.conn.close(true)
-			p.conn = nil
-		}
+		p.close()
 	}
 }
