@@ -116,3 +116,11 @@ func OpenSetBack(ctx context.Context, o Options, d time.Duration) (*Bus, error) 
 	}
 	return b, nil
 }
+
+// OnSync has fn told of each file of messages that the bus brings to the disk
+// before it answers a publish, and how much of it was written then.
+func OnSync(b *Bus, fn func(file string, bytes int64)) {
+	for s := range b.eachShard() {
+		s.disk.tells = fn
+	}
+}

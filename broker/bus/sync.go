@@ -19,7 +19,8 @@ import (
 // appends to that. Concurrent calls share one sync (group commit). It may be
 // called concurrently and holds nothing between calls.
 type syncer struct {
-	dir string // with the blocks
+	dir   string                         // with the blocks
+	tells func(file string, bytes int64) // of what was synced, for tests; may be nil
 
 	disk  sync.Mutex // held while syncing
 	block int        // the newest block at the last sync; guarded by disk
@@ -71,8 +72,15 @@ func (s *syncer) flush() error {
 			return err
 		}
 	}
+	size := int64(0)
+	if s.tells != nil {
+		size = sizeOf(s.file(newest))
+	}
 	if err := syncFile(s.file(newest)); err != nil {
 		return err
+	}
+	if s.tells != nil {
+		s.tells(s.file(newest), size)
 	}
 	if s.block != newest { // the file's name must last too
 		if err := syncFile(s.dir); err != nil {
@@ -117,6 +125,14 @@ func syncTree(dir string) error {
 		}
 		return nil
 	})
+}
+
+func sizeOf(name string) int64 {
+	info, err := os.Stat(name)
+	if err != nil {
+		return 0
+	}
+	return info.Size()
 }
 
 func syncFile(name string) error {
