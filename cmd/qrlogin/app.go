@@ -56,6 +56,7 @@ type appOptions struct {
 	limits     qrlogin.Limits
 	policy     qrlogin.Policy
 	hosts      []qrlogin.Host
+	devices    []qrlogin.DeviceClient // none: RFC 8628 is off
 	log        *slog.Logger
 }
 
@@ -92,6 +93,9 @@ func (a *app) newQR() (*qrlogin.Server, error) {
 		PhoneUser: a.phoneUser, SignIn: a.signInForCode, OnLogin: a.onLogin, OnAsk: a.onAsk, Audit: a.audited, Known: o.browsers, PasswordURL: "/signin",
 		ClientIP: a.ip, Describe: describe, Place: placeOf, Policy: o.policy, Hosts: o.hosts, Times: o.times, Limits: o.limits, Logger: o.log,
 	}
+	if len(o.devices) > 0 {
+		options.Devices = &qrlogin.Devices{Clients: o.devices, Token: a.deviceToken}
+	}
 	if a.passkeys != nil {
 		options.PasskeyURL, options.Confirm = "/passkey", a.passkeys
 	}
@@ -112,6 +116,10 @@ func (a *app) ownRoutes() http.Handler {
 	own.HandleFunc("POST /account/devices/end-others", a.postEndOthers)
 	own.HandleFunc("POST /account/browsers/forget", a.postForget)
 	own.HandleFunc("GET /funnel", a.getFunnel)
+	if len(a.o.devices) > 0 {
+		own.Handle("GET /.well-known/oauth-authorization-server", a.qr.DeviceMetadata())
+		own.HandleFunc("GET /userinfo", a.getUserinfo)
+	}
 	if a.passkeys != nil {
 		own.HandleFunc("POST /passkey/begin", a.postPasskeyBegin)
 		own.HandleFunc("POST /passkey/finish", a.postPasskeyFinish)
@@ -238,7 +246,8 @@ func (a *app) current(r *http.Request) (session, bool) {
 	if err != nil {
 		return session{}, false
 	}
-	return a.sessions.get(c.Value)
+	s, ok := a.sessions.get(c.Value)
+	return s, ok && !s.Device
 }
 
 func userChannel(userID string) string { return "user:" + userID }

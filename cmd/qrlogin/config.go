@@ -27,6 +27,7 @@ type config struct {
 	digits       string // qrlogin.Policy
 	times        qrlogin.Times
 	hosts        string // a file, see readHosts
+	devices      []qrlogin.DeviceClient
 }
 
 const usage = `qrlogin signs people in by scanning a QR code with a phone.
@@ -40,7 +41,7 @@ Flags (each also as environment variable, such as QRLOGIN_LISTEN):
 // then from the defaults.
 func parseConfig(args []string, env func(string) string, out io.Writer) (config, error) {
 	var c config
-	var proxies string
+	var proxies, devices string
 	fs := flag.NewFlagSet("qrlogin", flag.ContinueOnError)
 	fs.SetOutput(out)
 	text := func(to *string, name, def, what string) {
@@ -59,6 +60,7 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 	fs.DurationVar(&c.times.Decide, "decide", 2*time.Minute, "how long the phone may `take` to decide")
 	fs.DurationVar(&c.times.Grace, "grace", 10*time.Second, "how long a replaced code is still `taken`")
 	text(&c.hosts, "hosts", "", "JSON `file` with the backends that may use the API under /qr/host/")
+	text(&devices, "devices", "", "public `clients` that may sign in by a code (RFC 8628), like 'tv=Living room TV,cli=Command line'")
 	text(&proxies, "trusted-proxy", "", "`networks` of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8,::1")
 	// Its default is not shown in the usage, because it may be a password.
 	fs.StringVar(&c.demoPassword, "demo-password", "", "new `password` of the user demo, at least 8 characters; default a random one at the first start")
@@ -77,6 +79,16 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 		c.demoPassword = env("QRLOGIN_DEMO_PASSWORD")
 	}
 	c.fanfareURL, c.fanfareKey = env("FANFARE_URL"), env("FANFARE_SECRET_KEY")
+	for one := range strings.SplitSeq(devices, ",") {
+		if one = strings.TrimSpace(one); one == "" {
+			continue
+		}
+		id, name, ok := strings.Cut(one, "=")
+		if !ok || id == "" || name == "" {
+			return c, fmt.Errorf("--devices %q: give id=name, with commas between", one)
+		}
+		c.devices = append(c.devices, qrlogin.DeviceClient{ID: id, Name: name, Scopes: []string{"profile"}})
+	}
 	return c, c.check(proxies)
 }
 

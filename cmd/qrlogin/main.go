@@ -71,7 +71,7 @@ func serve(ctx context.Context, c config, out io.Writer, log *slog.Logger) (err 
 	defer func() { err = errors.Join(err, src.close()) }()
 	a, err := newApp(appOptions{
 		ff: src.client, fanfareURL: src.browserURL, mounts: src.mounts, users: list, browsers: known, publicURL: publicURL, site: c.site,
-		showLink: isLocal(publicURL), proxies: c.proxies, policy: qrlogin.Policy(c.digits), times: c.times, hosts: hosts, log: log,
+		showLink: isLocal(publicURL), proxies: c.proxies, policy: qrlogin.Policy(c.digits), times: c.times, hosts: hosts, devices: c.devices, log: log,
 	})
 	if err != nil {
 		return err

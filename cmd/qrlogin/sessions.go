@@ -18,6 +18,7 @@ type session struct {
 	IP      string
 	Via     string // how it was signed in
 	Passed  bool   // let in by another device, so of limited power
+	Device  bool   // a thing that has a token, and no cookie
 	Created time.Time
 	Seen    time.Time
 }

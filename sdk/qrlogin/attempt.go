@@ -119,6 +119,7 @@ type Attempt struct {
 	Tenant   string // the site; nothing of one site is seen by another
 	Kind     Kind
 	Client   string // "" is the site's own page; else who asked by API
+	Scope    string // ByDevice: what was asked for
 	Rev      string // the store's: what a compare-and-set compares
 	Seq      uint64 // counts what the page and the phone can see change
 	State    State

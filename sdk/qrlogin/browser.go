@@ -90,6 +90,9 @@ type begun struct {
 func (s *Server) beginAttempt(r *http.Request, a Attempt) (begun, error) {
 	for range 4 {
 		b := begun{secret: newSecret(), ticket: newID(), code: newUserCode()}
+		if a.Kind == ByDevice {
+			b.code = s.deviceUserCode(b.ticket)
+		}
 		if a.Kind == ByPlain {
 			b.ticket, b.code = s.plainTicket(b.secret), s.plainUserCode(b.secret)
 			a.PKCE = pkce(s.plainVerifier(b.secret))

@@ -95,6 +95,8 @@ type Options struct {
 	// gets them too.
 	Audit func(context.Context, Entry)
 
+	// Devices lets things without a browser sign in (RFC 8628); nil does not.
+	Devices *Devices
 	// Hosts are backends that sign their own people in through the API under
 	// /qr/host/; none by default.
 	Hosts []Host
@@ -167,7 +169,7 @@ func (o Options) checked() (Options, *url.URL, error) {
 	if len(o.Pepper) > 0 && len(o.Pepper) < 16 {
 		return o, nil, errors.New("qrlogin: Options.Pepper has to have 16 bytes or more")
 	}
-	if err := checkHosts(o.Hosts); err != nil {
+	if err := errors.Join(checkHosts(o.Hosts), checkDevices(o.Devices)); err != nil {
 		return o, nil, err
 	}
 	return o.defaults(public), public, nil

@@ -91,7 +91,8 @@ type asked struct {
 	Distance  int             `json:"distance_km,omitempty"`
 	Reasons   []string        `json:"risk_reasons,omitempty"`
 	CanAsk    bool            `json:"can_remember,omitempty"`
-	Confirm   json.RawMessage `json:"confirm,omitempty"` // WebAuthn request options
+	Code      string          `json:"user_code,omitempty"` // of a device: to be compared with its screen
+	Confirm   json.RawMessage `json:"confirm,omitempty"`   // WebAuthn request options
 }
 
 // scanned is what a phone sends to get an attempt: one of the three.
@@ -129,6 +130,13 @@ func (s *Server) answerScan(w http.ResponseWriter, r *http.Request, u User, in s
 		phoneView: phoneViewOf(a), channelGrant: grant, AttemptID: a.ID, Nonce: nonce, Site: s.o.Site,
 		Context: a.Browser, Started: a.Created.UTC(), Same: !a.Found.OtherNetwork, Mismatch: a.Found.OtherNetwork,
 		New: a.Found.NewBrowser, Distance: int(max(0, a.Found.Distance)), CanAsk: s.o.OnAsk != nil && a.Kind == ByPage,
+	}
+	if a.Kind == ByDevice {
+		if out.Code = in.UserCode; out.Code == "" {
+			out.Code = s.deviceUserCode(strings.ToUpper(in.Ticket))
+		} else if plain := plainCode(in.UserCode); plain != "" {
+			out.Code = plain[:4] + "-" + plain[4:]
+		}
 	}
 	risk := Assess(a.Found, Adaptive)
 	out.Risk, out.Reasons = risk.level(), risk.Reasons

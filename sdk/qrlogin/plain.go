@@ -20,8 +20,11 @@ func (s *Server) plainTicket(secret string) string {
 	return base32.StdEncoding.EncodeToString(h[:])[:26]
 }
 
-func (s *Server) plainUserCode(secret string) string {
-	h := s.keyed("plain code", secret)
+func (s *Server) plainUserCode(secret string) string { return s.codeFrom("plain code", secret) }
+
+// codeFrom makes a user code of a secret.
+func (s *Server) codeFrom(purpose, secret string) string {
+	h := s.keyed(purpose, secret)
 	out := make([]byte, 8)
 	for i := range out { // 16 bits for 20 letters: as good as even
 		out[i] = codeLetters[(int(h[2*i])<<8|int(h[2*i+1]))%len(codeLetters)]

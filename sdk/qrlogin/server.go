@@ -36,6 +36,7 @@ type Server struct {
 
 	hooks *hooks
 	jtis  *onceOnly
+	polls *polls
 }
 
 // New makes a Server. It starts nothing.
@@ -54,7 +55,7 @@ func New(o Options) (*Server, error) {
 		exchange: newLimiter(o.Limits.Exchange), read: newLimiter(o.Limits.Read),
 		wrongUser: newStrikes(5, 10*time.Minute), wrongAddress: newStrikes(20, 10*time.Minute),
 		unanswered: newStrikes(5, time.Hour), asking: newStrikes(3, o.Times.Decide), crowd: newCrowd(),
-		hooks: newHooks(), jtis: newOnceOnly(),
+		hooks: newHooks(), jtis: newOnceOnly(), polls: newPolls(),
 	}
 	if s.csp, err = policy(o); err != nil {
 		return nil, err
@@ -89,6 +90,7 @@ func (s *Server) routes() http.Handler {
 	route("GET /qr/login", s.read, s.getLogin)
 	s.plainRoutes(route)
 	s.hostRoutes(mux)
+	s.deviceRoutes(mux)
 	route("GET /q/{ticket}", s.read, s.getApprove)
 	route("GET /Q/{ticket}", s.read, s.getApprove)
 	route("GET /q/{$}", s.read, s.getType)

@@ -67,19 +67,24 @@ func (s *Server) settle(r *http.Request, a Attempt) Attempt {
 	if err != nil || wait == 0 {
 		return a
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), wait)
+	return s.await(r.Context(), a, wait, func(a Attempt) bool { return a.Seq > after })
+}
+
+// await is the attempt once done says so, or as it is after the wait.
+func (s *Server) await(ctx context.Context, a Attempt, wait time.Duration, done func(Attempt) bool) Attempt {
+	ctx, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
 	again := time.NewTicker(time.Second)
 	defer again.Stop()
-	for a.Seq <= after {
-		changed, done, ok := s.watch.on(a.ID)
+	for !done(a) {
+		changed, leave, ok := s.watch.on(a.ID)
 		if !ok {
 			return a
 		}
 		if b, err := s.get(ctx, a.ID); err == nil {
 			a = b.at(time.Now())
 		}
-		over := a.Seq > after
+		over := done(a)
 		if !over {
 			select {
 			case <-changed:
@@ -88,7 +93,7 @@ func (s *Server) settle(r *http.Request, a Attempt) Attempt {
 				over = true
 			}
 		}
-		done()
+		leave()
 		if over {
 			break
 		}

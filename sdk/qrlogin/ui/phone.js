@@ -63,6 +63,8 @@ function asked() {
   $("placed").hidden = !$("place").textContent;
   $("network").textContent = text(it.same_network ? "same" : "other");
   $("network").className = it.same_network ? "" : "caution";
+  $("coded").hidden = !it.user_code;
+  $("code-there").textContent = it.user_code ?? "";
   $("canask").hidden = !it.can_remember;
   root.dataset.risk = it.risk;
   show("ask");
