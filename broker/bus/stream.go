@@ -52,7 +52,7 @@ func (b *Bus) patiently(ctx context.Context, do func(context.Context) error) err
 		try, cancel := context.WithTimeout(ctx, storeTry)
 		err := do(try)
 		cancel()
-		if err == nil || !passing(err) && apiCode(err) != errCodeNoPeers {
+		if err == nil || !passing(err) && !notYet(err) {
 			return err
 		}
 		select {
@@ -61,6 +61,13 @@ func (b *Bus) patiently(ctx context.Context, do func(context.Context) error) err
 		case <-time.After(waitingPause):
 		}
 	}
+}
+
+// notYet reports errors of a store that does not know yet what is there: too
+// few nodes, or a stream that was just made, of which a new leader hears a
+// moment later.
+func notYet(err error) bool {
+	return apiCode(err) == errCodeNoPeers || errors.Is(err, jetstream.ErrStreamNotFound) || errors.Is(err, jetstream.ErrBucketNotFound)
 }
 
 // storeTry is how long one question to the store may take: time enough to make
@@ -113,7 +120,7 @@ func (b *Bus) info(ctx context.Context, s *shard) (*jetstream.StreamInfo, error)
 		try, cancel := context.WithTimeout(ctx, time.Second)
 		info, err := s.js.Info(try)
 		cancel()
-		if err == nil || b.cluster == nil || !passing(err) || ctx.Err() != nil {
+		if err == nil || b.cluster == nil || !passing(err) && !notYet(err) || ctx.Err() != nil {
 			return info, err
 		}
 		select {

@@ -63,10 +63,15 @@ func (w *worker) run(c jetstream.Consumer) {
 			err = batch.Error()
 		}
 		if err != nil && !w.stopping() {
-			w.queue.bus.log.Warn("bus: queue", "queue", w.queue.name, "error", err)
+			pause := tryPause
+			if w.queue.bus.cluster != nil && passing(err) {
+				pause = waitingPause // an election; who is ready to serve says so elsewhere
+			} else {
+				w.queue.bus.log.Warn("bus: queue", "queue", w.queue.name, "error", err)
+			}
 			select {
 			case <-w.quit:
-			case <-time.After(tryPause):
+			case <-time.After(pause):
 			}
 		}
 	}
