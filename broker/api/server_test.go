@@ -45,10 +45,13 @@ func TestHealth(t *testing.T) {
 	get := func(path string) reply { return w.send(request{method: "GET", path: path}) }
 	accepted(t, get("/readyz"), 200, nil)
 	why.Store(&errSecretCause)
-	got := get("/readyz")
+	got := w.send(request{method: "GET", path: "/readyz", header: map[string]string{"X-Forwarded-For": "10.0.0.1"}})
 	refused(t, got, protocol.CodeUnavailable)
 	if strings.Contains(got.body, "drive 7") || !strings.Contains(w.logs.String(), "drive 7") {
-		t.Error("the cause is for the log and for nobody else")
+		t.Error("the cause is for the log and for this machine, and for nobody else")
+	}
+	if got := get("/readyz"); !strings.Contains(got.body, "drive 7") {
+		t.Errorf("this machine is not told the cause: %s", got.body)
 	}
 	var draining error = protocol.NewError(protocol.CodeRestarting)
 	why.Store(&draining)

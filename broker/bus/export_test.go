@@ -65,21 +65,6 @@ func Renew(t testing.TB, b *Bus) {
 	}
 }
 
-// CutRoutes closes all connections to the other nodes, which come back by
-// themselves.
-func CutRoutes(t testing.TB, b *Bus) {
-	t.Helper()
-	routes, err := b.server.Routez(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, r := range routes.Routes {
-		if err := b.server.DisconnectClientByID(r.Rid); err != nil {
-			t.Logf("cut route %d: %v", r.Rid, err)
-		}
-	}
-}
-
 // ReadAck reads what a stream says to a publish.
 func ReadAck(m *nats.Msg) (seq uint64, duplicate bool, err error) {
 	a := readAck(m)
