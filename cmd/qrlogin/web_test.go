@@ -279,7 +279,7 @@ func (b *tab) signIn() {
 func (b *tab) shot(name string) string {
 	b.t.Helper()
 	// What moves has to come to rest, or the picture shows the middle of it.
-	evaluate[bool](b, `Promise.allSettled(document.getAnimations().filter(a => a.effect.getTiming().iterations !== Infinity).map(a => a.finished)).then(() => true)`)
+	evaluate[bool](b, `Promise.allSettled([document, document.querySelector("fanfare-qr-login")?.shadowRoot].flatMap(root => root?.getAnimations() ?? []).filter(a => a.effect.getTiming().iterations !== Infinity).map(a => a.finished)).then(() => true)`)
 	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
 	if err != nil {
 		b.t.Fatalf("screenshot: %v", err)
