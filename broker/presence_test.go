@@ -356,19 +356,13 @@ func TestKick(t *testing.T) {
 // claims: 11.11 8.8
 func TestRevokedKeyEndsConnections(t *testing.T) {
 	s := brokertest.Start(t)
-	page, pageID := makeKey(t, s, `{"kind":"publishable","grants":{"subscribe":["*"]}}`)
-	signer, signerID := makeKey(t, s, `{"kind":"secret"}`)
-	app, appSecret := makeApp(t, s, "doomed")
 	own := *s
-	own.SecretKey = signer
-	signed := makeToken(t, &own, `{"user":"ann","grants":{"subscribe":["*"]}}`)
 	for name, open := range watchers() {
-		if name == "sse" { // the keys are gone: once more with new ones
-			page, pageID = makeKey(t, s, `{"kind":"publishable","grants":{"subscribe":["*"]}}`)
-			own.SecretKey, signerID = makeKey(t, s, `{"kind":"secret"}`)
-			signed = makeToken(t, &own, `{"user":"ann","grants":{"subscribe":["*"]}}`)
-			app, appSecret = makeApp(t, s, "doomed too")
-		}
+		page, pageID := makeKey(t, s, `{"kind":"publishable","grants":{"subscribe":["*"]}}`)
+		var signerID string
+		own.SecretKey, signerID = makeKey(t, s, `{"kind":"secret"}`)
+		signed := makeToken(t, &own, `{"user":"ann","grants":{"subscribe":["*"]}}`)
+		app, appSecret := makeApp(t, s, "doomed "+name)
 		survivor, _ := open(t, s, s.PublishableKey, "a")
 		for _, c := range []struct {
 			credential, gone string

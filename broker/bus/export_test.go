@@ -52,8 +52,11 @@ func QuickQueue(d time.Duration) QueueOptions { return QueueOptions{wait: d} }
 func StepDown(t testing.TB, b *Bus) {
 	t.Helper()
 	for s := range b.eachShard() {
-		// Without a leader nobody answers, which is what was wanted.
-		_, _ = b.kv.Request("$JS.API.STREAM.LEADER.STEPDOWN."+s.stream, nil, time.Second)
+		// Without a leader nobody answers, which is what was wanted. With a context:
+		// the client's own timers may be those of another test's bubble.
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		_, _ = b.kv.RequestWithContext(ctx, "$JS.API.STREAM.LEADER.STEPDOWN."+s.stream, nil)
+		cancel()
 	}
 }
 

@@ -1,6 +1,7 @@
 package bus
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/json"
 	"slices"
@@ -23,10 +24,11 @@ const (
 )
 
 const (
-	beatEvery   = time.Second
-	deadAfter   = 3 * time.Second
-	lookEvery   = 250 * time.Millisecond
-	askPatience = 2 * time.Second
+	beatEvery    = time.Second
+	farewellTime = 10 * time.Second // a stop waits no longer for its word to go out
+	deadAfter    = 3 * time.Second
+	lookEvery    = 250 * time.Millisecond
+	askPatience  = 2 * time.Second
 
 	tellSubject = "c.n." // + topic; one subscription, so that all of a node's come in order
 	askSubject  = "c.a."
@@ -111,7 +113,9 @@ func (p *Peers) stop() {
 	for _, s := range p.subs {
 		_ = s.Unsubscribe() // the connection ends anyway
 	}
-	_ = p.nc.Flush() // so that the farewell goes out
+	ctx, cancel := context.WithTimeout(context.Background(), farewellTime)
+	defer cancel()
+	_ = p.nc.FlushWithContext(ctx) // so that the farewell goes out
 }
 
 func (p *Peers) run(began time.Time) {

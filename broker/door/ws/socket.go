@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/coder/websocket"
@@ -34,6 +35,9 @@ type socket struct {
 	in   *bufio.Reader // the library's
 	buf  *bytes.Buffer // what Read returned; nil: nothing
 	line line
+
+	mu      sync.Mutex
+	closing bool // the library reads on its own, for the client's answer
 }
 
 // hijack gives the library a connection with small buffers and a line.
@@ -93,7 +97,9 @@ func (s *socket) release() {
 // Park waits for the client without a goroutine, where nothing of it has come.
 func (s *socket) Park(wake func()) bool {
 	s.release()
-	return s.in.Buffered() == 0 && s.line.park(wake)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.closing && s.in.Buffered() == 0 && s.line.park(wake)
 }
 
 var errGone = errors.New("ws: the client is gone")
@@ -152,6 +158,9 @@ func (s *socket) Write(frames []*hub.Frame) error {
 }
 
 func (s *socket) Close(why *protocol.Error) {
+	s.mu.Lock()
+	s.closing = true
+	s.mu.Unlock()
 	if why == nil {
 		_ = s.conn.CloseNow()
 		return
