@@ -280,7 +280,17 @@ func (b *tab) shot(name string) string {
 	b.t.Helper()
 	// What moves has to come to rest, or the picture shows the middle of it.
 	evaluate[bool](b, `Promise.allSettled([document, document.querySelector("fanfare-qr-login")?.shadowRoot].flatMap(root => root?.getAnimations() ?? []).filter(a => a.effect.getTiming().iterations !== Infinity).map(a => a.finished)).then(() => true)`)
-	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
+	// A browser that is busy with other tabs may forget to draw one: asked again,
+	// it does.
+	var png []byte
+	var err error
+	for range 3 {
+		ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
+		png, err = chromedp.Run(ctx, chromedp.FullScreenshot(100))
+		if cancel(); err == nil {
+			break
+		}
+	}
 	if err != nil {
 		b.t.Fatalf("screenshot: %v", err)
 	}
