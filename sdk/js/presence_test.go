@@ -50,11 +50,28 @@ func TestPresenceInChromium(t *testing.T) {
 	value[bool](b, `hers.close().then(() => true)`)
 	b.comes(`seen.at(-1) === 'leave ann {"n":2}' && his.members.size === 1`)
 
+	// Where WebSocket is blocked, server-sent events tell the same.
+	var token struct{ Token string }
+	b.post("/v1/tokens", `{"user":"eve","grants":{"subscribe":["*"],"presence":["room"]}}`, &token)
+	value[bool](b, fmt.Sprintf(`(globalThis.eve = new Fanfare({ url: %q, token: %q, WebSocket: class {
+		constructor() { setTimeout(() => this.onclose?.({ code: 1006, reason: "" })); }
+		close() {}
+	} }), Fanfare.presence(eve, "room").then((room) => (globalThis.eves = room)), true)`, b.server.URL, token.Token))
+	b.comes(`globalThis.eves?.members.get("bob")?.connections === 1`)
+	value[bool](b, `Fanfare.presence(ann, "room").then((room) => room.enter({ n: 3 })).then(() => true)`)
+	b.comes(`eves.members.get("ann")?.data?.n === 3`)
+	if got := value[string](b, `eves.enter().catch((e) => e.code)`); got != "unknown_command" {
+		t.Errorf("enter over server-sent events: %s", got)
+	}
+	if got := value[string](b, `Fanfare.occupancy(ann, "room", () => {}).catch((e) => e.code)`); got != "presence_off" {
+		t.Errorf("occupancy without a rule: %s", got)
+	}
+
 	// Refused presence harms no handler.
 	if got := value[string](b, `Fanfare.presence(ff, "c").catch((e) => e.code)`); got != "not_granted" {
 		t.Errorf("presence without a grant: %s", got)
 	}
 	b.publish(1)
 	b.all(1)
-	value[bool](b, `(ann.close(), bob.close(), true)`)
+	value[bool](b, `(ann.close(), bob.close(), eve.close(), true)`)
 }

@@ -183,6 +183,7 @@
         #settle = new Timer();
         #patience = new Timer();
         #wanted = /* @__PURE__ */ new Map();
+        #watched = /* @__PURE__ */ new Map();
         #credential = "";
         /** The ref of the auth that waits for its stream. */
         #auth = 0;
@@ -207,8 +208,8 @@
         start() {
           this.#events.open();
         }
-        send({ type, ref = 0, channel = "", key, token, rewind, since, at, presence: presence2, ...message }) {
-          if (presence2 || message.action) this.#tell({ type: presence2 ? "presence" : "error", ref: presence2 ? 0 : ref, channel, code: "unknown_command", message: "Without WebSocket, no presence." });
+        send({ type, ref = 0, channel = "", key, token, rewind, since, at, presence: presence2, occupancy: occupancy2, ...message }) {
+          if (message.action) return this.#tell({ type: "error", ref, channel, code: "unknown_command", message: "Without WebSocket nobody enters or leaves.", remedy: "Let WebSocket through; server-sent events only tell who is present." });
           if (type === "publish") {
             void this.#publish(ref, { channel, ...message });
             return;
@@ -218,10 +219,13 @@
             this.#auth = ref;
           } else if (type === "unsubscribe") {
             this.#wanted.delete(channel);
+            this.#watched.delete(channel);
             this.#tell({ type: "unsubscribed", ref, channel });
           } else if (type !== "subscribe") {
             return;
           } else if (this.#wanted.size < most) {
+            if (presence2 || occupancy2) this.#watched.set(channel, { presence: !!presence2, occupancy: !!occupancy2 });
+            else this.#watched.delete(channel);
             this.#wanted.set(channel, { ref, rewind, since, at });
           } else {
             return this.#tell({ type: "error", ref, channel, code: "channel_limit", message: "Without WebSocket, 100 channels are the most.", remedy: "Let WebSocket through, or unsubscribe from some." });
@@ -246,7 +250,11 @@
           this.#live = stream;
           this.#next = void 0;
           this.#patience.clear();
-          if (stream.credential !== this.#credential || !this.#same(stream.channels)) this.#change();
+          if (stream.credential !== this.#credential || !this.#same(stream.channels) || stream.watch !== this.#watch(stream.channels)) this.#change();
+        }
+        #watch(channels) {
+          const all = channels.map((name) => this.#watched.get(name));
+          return (all.some((one) => one?.presence) ? "&presence=true" : "") + (all.some((one) => one?.occupancy) ? "&occupancy=true" : "");
         }
         #same(channels) {
           return channels.length === this.#wanted.size && channels.every((name) => this.#wanted.has(name));
@@ -274,14 +282,14 @@
           const channels = resumes?.channels ?? [...this.#wanted].filter(([, wanted]) => !wanted?.rewind || wanted.rewind === rewind).map(([name]) => name);
           const abort = new AbortController();
           const { signal } = abort;
-          const stream = { abort, credential: this.#credential, channels, waiting: new Set(channels), id: "" };
+          const stream = { abort, credential: this.#credential, channels, waiting: new Set(channels), id: "", watch: this.#watch(channels) };
           this.#next = stream;
           this.#patience.set(patience2, () => this.#end(gone));
           try {
             const query = channels.map((name) => "channel=" + encodeURIComponent(name));
             if (resumes) query.push("last_event_id=" + encodeURIComponent(resumes.id));
             if (rewind) query.push("rewind=" + (rewind.count ?? rewind.seconds + "s"));
-            const response = await (channels.length ? this.#request("/v1/sse?" + query.join("&"), void 0, signal) : this.#request("/v1/tickets", {}, signal));
+            const response = await (channels.length ? this.#request("/v1/sse?" + query.join("&") + stream.watch, void 0, signal) : this.#request("/v1/tickets", {}, signal));
             const refusal = response.ok ? void 0 : await problem(response);
             if (signal.aborted) return;
             if (refusal) return this.#refused(stream, refusal);
@@ -323,7 +331,10 @@
           if (name === "welcome") this.#welcome(stream, frame);
           if (name === "close") this.#broken(stream, frame);
           if (name === "message" && this.#wanted.has(channel)) this.#tell(frame);
+          const watch = this.#watched.get(channel);
+          if ((name === "presence" || name === "occupancy") && watch?.[name] && stream === (this.#next ?? this.#live)) this.#tell(frame);
           if (name === "subscribed") {
+            if (watch?.presence) this.#tell({ type: "presence", channel, action: "anew" });
             const wanted = this.#wanted.get(channel);
             if (wanted) {
               this.#wanted.set(channel, void 0);
@@ -353,21 +364,33 @@
           this.#events.closed(frame.close, "");
         }
         /** One channel's refusal is that channel's end, an id's that of the resume; any other is the connection's. */
-        #refused({ channels }, frame) {
+        #refused({ channels, watch }, frame) {
           const { code } = frame;
           const [first = ""] = channels;
           const channel = frame.channel ?? (code === "not_granted" && channels.length === 1 ? first : "");
           const known = this.#wanted.has(channel);
           const forgets = code === "position_invalid" && (this.#past.last || this.#since());
           if (!known && !forgets) return this.#end({ ...frame, type: "close" });
+          if (watch && known && !forgets && !(this.#watched.has(channel) && this.#wanted.get(channel))) return this.#unwatch(frame);
           this.#next = this.#past.last = void 0;
           if (forgets) {
             for (const wanted2 of this.#wanted.values()) if (wanted2) wanted2.since = void 0;
           }
           const wanted = this.#wanted.get(channel);
           this.#wanted.delete(channel);
+          this.#watched.delete(channel);
           this.#change();
           if (known) this.#tell({ ...frame, channel, type: wanted ? "error" : "unsubscribed", ref: wanted?.ref });
+        }
+        /** A stream tells of all its channels or of none: with one that refuses it, messages go on without. */
+        #unwatch({ code, message }) {
+          const watched = [...this.#watched];
+          this.#watched.clear();
+          this.#next = void 0;
+          this.#change();
+          for (const [channel, asks] of watched) {
+            for (const type of ["presence", "occupancy"]) if (asks[type]) this.#tell({ type, channel, code, message });
+          }
         }
         async #publish(ref, message) {
           try {
@@ -1079,8 +1102,8 @@
       }
       const { holders, live, waiting, turn } = entry;
       let { position } = entry;
-      const { told } = options;
-      const holder = { handler, told };
+      const { told, asks } = options;
+      const holder = { handler, told, asks };
       holders.add(holder);
       if (!live || told) {
         const answered = wait(waiting);
@@ -1157,9 +1180,8 @@
       if (!this.#connection.greeted) return;
       const turn = ++channel.turn;
       const { name, position: since, at, rewind } = channel;
-      const presence2 = [...channel.holders].some((holder) => holder.told) || void 0;
       channel.retry.clear();
-      this.#connection.ask({ type: "subscribe", channel: name, ...since && { since, at }, rewind, presence: presence2 }, (answer) => {
+      this.#connection.ask({ type: "subscribe", channel: name, ...since && { since, at }, rewind, ...Object.assign({}, ...[...channel.holders].map((holder) => holder.asks)) }, (answer) => {
         if (turn === channel.turn) this.#joined(channel, since, answer);
       });
     }
@@ -1175,12 +1197,10 @@
         }
         if (code !== "already_subscribed") {
           const { holders } = channel;
-          const rooms = [...holders].filter((holder) => holder.told);
-          if (rooms.length % holders.size === 0) return this.#end(channel, answer);
-          for (const room of rooms) {
-            holders.delete(room);
-            room.told(answer);
-          }
+          const room = [...holders].filter((holder) => holder.told).pop();
+          if (!room || holders.size < 2) return this.#end(channel, answer);
+          holders.delete(room);
+          room.told(answer);
           return this.#join(channel);
         }
       } else {
@@ -1221,7 +1241,7 @@
       const channel = this.#channels.get(frame.channel ?? "");
       if (frame.type === "message" && channel) this.#deliver(channel, frame);
       else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
-      else if (frame.type === "presence") channel?.holders.forEach((holder) => holder.told?.(frame));
+      else if (/^(pres|occ)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
       else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
       else if (frame.type === "error") this.#failed(errorOf(frame));
     }
@@ -1283,6 +1303,68 @@
     };
   }
 
+  // src/occupancy.ts
+  function occupancy(ff, channel, changed, failed) {
+    return new Promise((resolve, reject) => {
+      let active = true;
+      let numbers;
+      let subscribed;
+      const leave = () => subscribed?.then((sub) => sub.unsubscribe()).catch(() => {
+      });
+      const stop = (error) => {
+        if (!active) return;
+        active = false;
+        for (const off of offs) off();
+        if (error && !numbers) reject(error);
+        else if (error) failed?.(error);
+      };
+      const failure = (code, message, remedy) => new ff.constructor.Error(code, message, remedy, { channel });
+      const offs = [
+        ff.on("unsubscribed", (ended) => {
+          if (ended.channel === channel) stop(ended.error);
+        }),
+        ff.on("state", ({ current, error }) => {
+          if (current === "closed") stop(error ?? (numbers ? void 0 : failure("closed", "The client is closed.", "Make a new Fanfare.")));
+        })
+      ];
+      const counter = {
+        channel,
+        get numbers() {
+          return numbers;
+        },
+        get active() {
+          return active;
+        },
+        close: async () => {
+          stop();
+          await leave();
+        }
+      };
+      const told = (frame) => {
+        if (!active) return;
+        if (frame instanceof Error) {
+          if (frame.code !== "already_subscribed") stop(frame);
+        } else if (frame.type === "occupancy" && frame.code) {
+          const error = failure(frame.code, frame.message ?? "", "Let WebSocket through.");
+          if (numbers) failed?.(error);
+          else stop(error);
+        } else if (frame.type === "occupancy") {
+          const { subscribers, members } = frame.occupancy;
+          const same = numbers?.subscribers === subscribers && numbers.members === members;
+          numbers = { subscribers, members };
+          resolve(counter);
+          if (!same) changed(numbers);
+        }
+      };
+      subscribed = ff.subscribe(channel, () => {
+      }, { told, asks: { occupancy: true } });
+      subscribed.then(
+        () => active || void leave(),
+        (error) => stop(error)
+      );
+    });
+  }
+
   // src/presence.ts
   init_timer();
   var passing = /^(not_connected|connection_lost|no_answer|closed|unknown_command)$/;
@@ -1320,7 +1402,7 @@
         this.#resolve = resolve;
         this.#reject = reject;
         this.#subscribed = this.#ff.subscribe(this.channel, () => {
-        }, { told: (frame) => this.#told(frame) });
+        }, { told: (frame) => this.#told(frame), asks: { presence: true } });
         this.#subscribed.then(
           (sub) => this.active || void sub.unsubscribe(),
           (error) => this.#stop(error)
@@ -1388,6 +1470,7 @@
         return;
       }
       const { type, code, message = "", action, members = [], more } = frame;
+      if (type === "occupancy") return;
       if (code) {
         const error = this.#failure(code, message, "Let WebSocket through.");
         if (this.#ready) this.#failed(error);
@@ -1395,7 +1478,8 @@
       } else if (type !== "presence") {
         this.#coming.clear();
         void this.#comeBack();
-      } else if (action === "sync") {
+      } else if (action === "anew") this.#coming.clear();
+      else if (action === "sync") {
         for (const member of members) this.#coming.set(member.user, member);
         if (!more) this.#sync();
       } else for (const member of members) action === "leave" ? this.#remove(member) : this.#put(member);
@@ -1408,7 +1492,10 @@
         await this.#command("enter", entered.data);
       } catch (e) {
         const error = e;
-        if (!this.active || this.#mine !== entered || passing.test(error.code)) return;
+        if (!this.active || this.#mine !== entered || passing.test(error.code)) {
+          if (this.#mine === entered && error.code === "unknown_command") this.#failed(error);
+          return;
+        }
         if (error.retryAfter) return this.#again.set(error.retryAfter, () => void this.#comeBack());
         this.#mine = void 0;
         this.#failed(error);
@@ -1439,5 +1526,5 @@
   }
 
   // src/global.ts
-  Object.assign(globalThis, { Fanfare: Object.assign(Fanfare, { history, presence }) });
+  Object.assign(globalThis, { Fanfare: Object.assign(Fanfare, { history, occupancy, presence }) });
 })();

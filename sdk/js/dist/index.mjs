@@ -752,8 +752,8 @@ var Fanfare = class {
     }
     const { holders, live, waiting, turn } = entry;
     let { position } = entry;
-    const { told } = options;
-    const holder = { handler, told };
+    const { told, asks } = options;
+    const holder = { handler, told, asks };
     holders.add(holder);
     if (!live || told) {
       const answered = wait(waiting);
@@ -830,9 +830,8 @@ var Fanfare = class {
     if (!this.#connection.greeted) return;
     const turn = ++channel.turn;
     const { name, position: since, at, rewind } = channel;
-    const presence = [...channel.holders].some((holder) => holder.told) || void 0;
     channel.retry.clear();
-    this.#connection.ask({ type: "subscribe", channel: name, ...since && { since, at }, rewind, presence }, (answer) => {
+    this.#connection.ask({ type: "subscribe", channel: name, ...since && { since, at }, rewind, ...Object.assign({}, ...[...channel.holders].map((holder) => holder.asks)) }, (answer) => {
       if (turn === channel.turn) this.#joined(channel, since, answer);
     });
   }
@@ -848,12 +847,10 @@ var Fanfare = class {
       }
       if (code !== "already_subscribed") {
         const { holders } = channel;
-        const rooms = [...holders].filter((holder) => holder.told);
-        if (rooms.length % holders.size === 0) return this.#end(channel, answer);
-        for (const room of rooms) {
-          holders.delete(room);
-          room.told(answer);
-        }
+        const room = [...holders].filter((holder) => holder.told).pop();
+        if (!room || holders.size < 2) return this.#end(channel, answer);
+        holders.delete(room);
+        room.told(answer);
         return this.#join(channel);
       }
     } else {
@@ -894,7 +891,7 @@ var Fanfare = class {
     const channel = this.#channels.get(frame.channel ?? "");
     if (frame.type === "message" && channel) this.#deliver(channel, frame);
     else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
-    else if (frame.type === "presence") channel?.holders.forEach((holder) => holder.told?.(frame));
+    else if (/^(pres|occ)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
     else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
     else if (frame.type === "error") this.#failed(errorOf(frame));
   }

@@ -17,7 +17,7 @@ export interface RoomEvents<D = unknown> {
     leave: Member<D>;
     /** All was told anew, after a reconnect for example; what differs came as the events above. */
     sync: ReadonlyMap<string, Member<D>>;
-    /** Coming back was refused, or presence has to wait for a WebSocket. Without a listener it goes to the console. */
+    /** Coming back was refused, or what has to do with presence waits for a WebSocket. Without a listener it goes to the console. */
     error: FanfareError;
 }
 /** Who is in a channel. It lives until it is closed, the client is, or the server refuses it; then `active` is false. */
@@ -38,7 +38,7 @@ export interface Room<D = unknown> {
     close(): Promise<void>;
 }
 /**
- * Who is in a channel. The client needs the grants `subscribe` and `presence`, and a WebSocket. Fulfilled when all members
+ * Who is in a channel. The client needs the grants `subscribe` and `presence`; to enter, a WebSocket too. Fulfilled when all members
  * are known; rejected if the server refuses. One room for each channel is enough: all of a client's are in it together.
  */
 export declare function presence<D = unknown>(ff: Fanfare, channel: string): Promise<Room<D>>;

@@ -90,7 +90,7 @@ var Presence = class {
       this.#resolve = resolve;
       this.#reject = reject;
       this.#subscribed = this.#ff.subscribe(this.channel, () => {
-      }, { told: (frame) => this.#told(frame) });
+      }, { told: (frame) => this.#told(frame), asks: { presence: true } });
       this.#subscribed.then(
         (sub) => this.active || void sub.unsubscribe(),
         (error) => this.#stop(error)
@@ -158,6 +158,7 @@ var Presence = class {
       return;
     }
     const { type, code, message = "", action, members = [], more } = frame;
+    if (type === "occupancy") return;
     if (code) {
       const error = this.#failure(code, message, "Let WebSocket through.");
       if (this.#ready) this.#failed(error);
@@ -165,7 +166,8 @@ var Presence = class {
     } else if (type !== "presence") {
       this.#coming.clear();
       void this.#comeBack();
-    } else if (action === "sync") {
+    } else if (action === "anew") this.#coming.clear();
+    else if (action === "sync") {
       for (const member of members) this.#coming.set(member.user, member);
       if (!more) this.#sync();
     } else for (const member of members) action === "leave" ? this.#remove(member) : this.#put(member);
@@ -178,7 +180,10 @@ var Presence = class {
       await this.#command("enter", entered.data);
     } catch (e) {
       const error = e;
-      if (!this.active || this.#mine !== entered || passing.test(error.code)) return;
+      if (!this.active || this.#mine !== entered || passing.test(error.code)) {
+        if (this.#mine === entered && error.code === "unknown_command") this.#failed(error);
+        return;
+      }
       if (error.retryAfter) return this.#again.set(error.retryAfter, () => void this.#comeBack());
       this.#mine = void 0;
       this.#failed(error);

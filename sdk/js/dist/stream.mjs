@@ -102,6 +102,7 @@ var StreamTransport = class {
   #settle = new Timer();
   #patience = new Timer();
   #wanted = /* @__PURE__ */ new Map();
+  #watched = /* @__PURE__ */ new Map();
   #credential = "";
   /** The ref of the auth that waits for its stream. */
   #auth = 0;
@@ -126,8 +127,8 @@ var StreamTransport = class {
   start() {
     this.#events.open();
   }
-  send({ type, ref = 0, channel = "", key, token, rewind, since, at, presence, ...message }) {
-    if (presence || message.action) this.#tell({ type: presence ? "presence" : "error", ref: presence ? 0 : ref, channel, code: "unknown_command", message: "Without WebSocket, no presence." });
+  send({ type, ref = 0, channel = "", key, token, rewind, since, at, presence, occupancy, ...message }) {
+    if (message.action) return this.#tell({ type: "error", ref, channel, code: "unknown_command", message: "Without WebSocket nobody enters or leaves.", remedy: "Let WebSocket through; server-sent events only tell who is present." });
     if (type === "publish") {
       void this.#publish(ref, { channel, ...message });
       return;
@@ -137,10 +138,13 @@ var StreamTransport = class {
       this.#auth = ref;
     } else if (type === "unsubscribe") {
       this.#wanted.delete(channel);
+      this.#watched.delete(channel);
       this.#tell({ type: "unsubscribed", ref, channel });
     } else if (type !== "subscribe") {
       return;
     } else if (this.#wanted.size < most) {
+      if (presence || occupancy) this.#watched.set(channel, { presence: !!presence, occupancy: !!occupancy });
+      else this.#watched.delete(channel);
       this.#wanted.set(channel, { ref, rewind, since, at });
     } else {
       return this.#tell({ type: "error", ref, channel, code: "channel_limit", message: "Without WebSocket, 100 channels are the most.", remedy: "Let WebSocket through, or unsubscribe from some." });
@@ -165,7 +169,11 @@ var StreamTransport = class {
     this.#live = stream;
     this.#next = void 0;
     this.#patience.clear();
-    if (stream.credential !== this.#credential || !this.#same(stream.channels)) this.#change();
+    if (stream.credential !== this.#credential || !this.#same(stream.channels) || stream.watch !== this.#watch(stream.channels)) this.#change();
+  }
+  #watch(channels) {
+    const all = channels.map((name) => this.#watched.get(name));
+    return (all.some((one) => one?.presence) ? "&presence=true" : "") + (all.some((one) => one?.occupancy) ? "&occupancy=true" : "");
   }
   #same(channels) {
     return channels.length === this.#wanted.size && channels.every((name) => this.#wanted.has(name));
@@ -193,14 +201,14 @@ var StreamTransport = class {
     const channels = resumes?.channels ?? [...this.#wanted].filter(([, wanted]) => !wanted?.rewind || wanted.rewind === rewind).map(([name]) => name);
     const abort = new AbortController();
     const { signal } = abort;
-    const stream = { abort, credential: this.#credential, channels, waiting: new Set(channels), id: "" };
+    const stream = { abort, credential: this.#credential, channels, waiting: new Set(channels), id: "", watch: this.#watch(channels) };
     this.#next = stream;
     this.#patience.set(patience, () => this.#end(gone));
     try {
       const query = channels.map((name) => "channel=" + encodeURIComponent(name));
       if (resumes) query.push("last_event_id=" + encodeURIComponent(resumes.id));
       if (rewind) query.push("rewind=" + (rewind.count ?? rewind.seconds + "s"));
-      const response = await (channels.length ? this.#request("/v1/sse?" + query.join("&"), void 0, signal) : this.#request("/v1/tickets", {}, signal));
+      const response = await (channels.length ? this.#request("/v1/sse?" + query.join("&") + stream.watch, void 0, signal) : this.#request("/v1/tickets", {}, signal));
       const refusal = response.ok ? void 0 : await problem(response);
       if (signal.aborted) return;
       if (refusal) return this.#refused(stream, refusal);
@@ -242,7 +250,10 @@ var StreamTransport = class {
     if (name === "welcome") this.#welcome(stream, frame);
     if (name === "close") this.#broken(stream, frame);
     if (name === "message" && this.#wanted.has(channel)) this.#tell(frame);
+    const watch = this.#watched.get(channel);
+    if ((name === "presence" || name === "occupancy") && watch?.[name] && stream === (this.#next ?? this.#live)) this.#tell(frame);
     if (name === "subscribed") {
+      if (watch?.presence) this.#tell({ type: "presence", channel, action: "anew" });
       const wanted = this.#wanted.get(channel);
       if (wanted) {
         this.#wanted.set(channel, void 0);
@@ -272,21 +283,33 @@ var StreamTransport = class {
     this.#events.closed(frame.close, "");
   }
   /** One channel's refusal is that channel's end, an id's that of the resume; any other is the connection's. */
-  #refused({ channels }, frame) {
+  #refused({ channels, watch }, frame) {
     const { code } = frame;
     const [first = ""] = channels;
     const channel = frame.channel ?? (code === "not_granted" && channels.length === 1 ? first : "");
     const known = this.#wanted.has(channel);
     const forgets = code === "position_invalid" && (this.#past.last || this.#since());
     if (!known && !forgets) return this.#end({ ...frame, type: "close" });
+    if (watch && known && !forgets && !(this.#watched.has(channel) && this.#wanted.get(channel))) return this.#unwatch(frame);
     this.#next = this.#past.last = void 0;
     if (forgets) {
       for (const wanted2 of this.#wanted.values()) if (wanted2) wanted2.since = void 0;
     }
     const wanted = this.#wanted.get(channel);
     this.#wanted.delete(channel);
+    this.#watched.delete(channel);
     this.#change();
     if (known) this.#tell({ ...frame, channel, type: wanted ? "error" : "unsubscribed", ref: wanted?.ref });
+  }
+  /** A stream tells of all its channels or of none: with one that refuses it, messages go on without. */
+  #unwatch({ code, message }) {
+    const watched = [...this.#watched];
+    this.#watched.clear();
+    this.#next = void 0;
+    this.#change();
+    for (const [channel, asks] of watched) {
+      for (const type of ["presence", "occupancy"]) if (asks[type]) this.#tell({ type, channel, code, message });
+    }
   }
   async #publish(ref, message) {
     try {

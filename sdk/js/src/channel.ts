@@ -17,8 +17,10 @@ export function wait(list: Waiter[]): Promise<string> {
 /** One handler of a channel; an object of its own, so that a function may be given twice. */
 export interface Holder {
   readonly handler: (message: Message<any>) => unknown;
-  /** Of presence, told each answer to a subscribe, and the channel's presence frames. An error is the last it is told. */
+  /** Of presence and occupancy, told each answer to a subscribe, and the channel's frames of both. An error is the last it is told. */
   readonly told?: ((answer: Answer) => void) | undefined;
+  /** What told needs with the subscribe. */
+  readonly asks?: { presence?: true; occupancy?: true } | undefined;
 }
 
 /** A channel as the server knows it: one subscription there, any number of handlers here. */

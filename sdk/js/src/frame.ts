@@ -40,6 +40,7 @@ export interface Command {
   id?: string | undefined;
   if_position?: string | undefined;
   presence?: true | undefined;
+  occupancy?: boolean | undefined;
   action?: string;
 }
 

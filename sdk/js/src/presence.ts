@@ -20,7 +20,7 @@ export interface RoomEvents<D = unknown> {
   leave: Member<D>;
   /** All was told anew, after a reconnect for example; what differs came as the events above. */
   sync: ReadonlyMap<string, Member<D>>;
-  /** Coming back was refused, or presence has to wait for a WebSocket. Without a listener it goes to the console. */
+  /** Coming back was refused, or what has to do with presence waits for a WebSocket. Without a listener it goes to the console. */
   error: FanfareError;
 }
 
@@ -84,7 +84,7 @@ class Presence<D> implements Room<D> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;
       this.#reject = reject;
-      this.#subscribed = this.#ff.subscribe(this.channel, () => {}, { told: (frame: Told<D>) => this.#told(frame) } as object);
+      this.#subscribed = this.#ff.subscribe(this.channel, () => {}, { told: (frame: Told<D>) => this.#told(frame), asks: { presence: true } } as object);
       this.#subscribed.then(
         (sub) => this.active || void sub.unsubscribe(),
         (error) => this.#stop(error),
@@ -162,6 +162,7 @@ class Presence<D> implements Room<D> {
       return;
     }
     const { type, code, message = "", action, members = [], more } = frame;
+    if (type === "occupancy") return;
     if (code) {
       const error = this.#failure(code, message, "Let WebSocket through.");
       if (this.#ready) this.#failed(error);
@@ -169,7 +170,8 @@ class Presence<D> implements Room<D> {
     } else if (type !== "presence") {
       this.#coming.clear();
       void this.#comeBack();
-    } else if (action === "sync") {
+    } else if (action === "anew") this.#coming.clear();
+    else if (action === "sync") {
       for (const member of members) this.#coming.set(member.user, member);
       if (!more) this.#sync();
     } else for (const member of members) action === "leave" ? this.#remove(member) : this.#put(member);
@@ -183,7 +185,10 @@ class Presence<D> implements Room<D> {
       await this.#command("enter", entered.data);
     } catch (e) {
       const error = e as FanfareError;
-      if (!this.active || this.#mine !== entered || passing.test(error.code)) return;
+      if (!this.active || this.#mine !== entered || passing.test(error.code)) {
+        if (this.#mine === entered && error.code === "unknown_command") this.#failed(error); // no longer present, until a WebSocket is there
+        return;
+      }
       if (error.retryAfter) return this.#again.set(error.retryAfter, () => void this.#comeBack());
       this.#mine = undefined;
       this.#failed(error);
@@ -214,7 +219,7 @@ class Presence<D> implements Room<D> {
 }
 
 /**
- * Who is in a channel. The client needs the grants `subscribe` and `presence`, and a WebSocket. Fulfilled when all members
+ * Who is in a channel. The client needs the grants `subscribe` and `presence`; to enter, a WebSocket too. Fulfilled when all members
  * are known; rejected if the server refuses. One room for each channel is enough: all of a client's are in it together.
  */
 export function presence<D = unknown>(ff: Fanfare, channel: string): Promise<Room<D>> {

@@ -20,6 +20,8 @@ interface Stream {
   readonly waiting: Set<string>;
   /** Its last event's; resumes its channels (clause 7.7). */
   id: string;
+  /** What it is told of all its channels beside messages, as a query. */
+  readonly watch: string;
 }
 
 /** What outlives a transport: the last stream that had an id. */
@@ -29,6 +31,9 @@ export interface Past {
 
 /** A channel's subscribe that waits for its answer; undefined once answered. */
 type Wanted = { readonly ref: number; readonly rewind: Rewind | undefined; since: string | undefined; readonly at: number | undefined } | undefined;
+
+/** What a channel's subscribe asks for beside messages. */
+type Watch = { presence: boolean; occupancy: boolean };
 
 /** Channels, and an id that resumes them. */
 type Resume = Pick<Stream, "channels" | "id">;
@@ -50,6 +55,7 @@ export class StreamTransport implements Transport {
   readonly #settle: Timer = new Timer();
   readonly #patience: Timer = new Timer();
   readonly #wanted = new Map<string, Wanted>();
+  readonly #watched = new Map<string, Watch>();
   #credential = "";
   /** The ref of the auth that waits for its stream. */
   #auth = 0;
@@ -79,8 +85,8 @@ export class StreamTransport implements Transport {
     this.#events.open();
   }
 
-  send({ type, ref = 0, channel = "", key, token, rewind, since, at, presence, ...message }: Command): void {
-    if (presence || message.action) this.#tell({ type: presence ? "presence" : "error", ref: presence ? 0 : ref, channel, code: "unknown_command", message: "Without WebSocket, no presence." });
+  send({ type, ref = 0, channel = "", key, token, rewind, since, at, presence, occupancy, ...message }: Command): void {
+    if (message.action) return this.#tell({ type: "error", ref, channel, code: "unknown_command", message: "Without WebSocket nobody enters or leaves.", remedy: "Let WebSocket through; server-sent events only tell who is present." });
     if (type === "publish") {
       void this.#publish(ref, { channel, ...message });
       return;
@@ -90,10 +96,13 @@ export class StreamTransport implements Transport {
       this.#auth = ref;
     } else if (type === "unsubscribe") {
       this.#wanted.delete(channel);
+      this.#watched.delete(channel);
       this.#tell({ type: "unsubscribed", ref, channel });
     } else if (type !== "subscribe") {
       return;
     } else if (this.#wanted.size < most) {
+      if (presence || occupancy) this.#watched.set(channel, { presence: !!presence, occupancy: !!occupancy });
+      else this.#watched.delete(channel);
       this.#wanted.set(channel, { ref, rewind, since, at });
     } else {
       return this.#tell({ type: "error", ref, channel, code: "channel_limit", message: "Without WebSocket, 100 channels are the most.", remedy: "Let WebSocket through, or unsubscribe from some." });
@@ -123,7 +132,12 @@ export class StreamTransport implements Transport {
     this.#next = undefined;
     this.#patience.clear();
     // What was asked for meanwhile.
-    if (stream.credential !== this.#credential || !this.#same(stream.channels)) this.#change();
+    if (stream.credential !== this.#credential || !this.#same(stream.channels) || stream.watch !== this.#watch(stream.channels)) this.#change();
+  }
+
+  #watch(channels: readonly string[]): string {
+    const all = channels.map((name) => this.#watched.get(name));
+    return (all.some((one) => one?.presence) ? "&presence=true" : "") + (all.some((one) => one?.occupancy) ? "&occupancy=true" : "");
   }
 
   #same(channels: readonly string[]): boolean {
@@ -155,7 +169,7 @@ export class StreamTransport implements Transport {
     const channels = resumes?.channels ?? [...this.#wanted].filter(([, wanted]) => !wanted?.rewind || wanted.rewind === rewind).map(([name]) => name);
     const abort = new AbortController();
     const { signal } = abort;
-    const stream: Stream = { abort, credential: this.#credential, channels, waiting: new Set(channels), id: "" };
+    const stream: Stream = { abort, credential: this.#credential, channels, waiting: new Set(channels), id: "", watch: this.#watch(channels) };
     this.#next = stream;
     this.#patience.set(patience, () => this.#end(gone));
     try {
@@ -163,7 +177,7 @@ export class StreamTransport implements Transport {
       if (resumes) query.push("last_event_id=" + encodeURIComponent(resumes.id));
       if (rewind) query.push("rewind=" + (rewind.count ?? rewind.seconds + "s"));
       // Without channels, a request that shows whether HTTP works and the credential is good.
-      const response = await (channels.length ? this.#request("/v1/sse?" + query.join("&"), undefined, signal) : this.#request("/v1/tickets", {}, signal));
+      const response = await (channels.length ? this.#request("/v1/sse?" + query.join("&") + stream.watch, undefined, signal) : this.#request("/v1/tickets", {}, signal));
       const refusal = response.ok ? undefined : await problem(response);
       if (signal.aborted) return;
       if (refusal) return this.#refused(stream, refusal);
@@ -207,7 +221,11 @@ export class StreamTransport implements Transport {
     if (name === "welcome") this.#welcome(stream, frame);
     if (name === "close") this.#broken(stream, frame);
     if (name === "message" && this.#wanted.has(channel)) this.#tell(frame);
+    const watch = this.#watched.get(channel);
+    // Of two streams, the newer one tells how it is from the beginning.
+    if ((name === "presence" || name === "occupancy") && watch?.[name] && stream === (this.#next ?? this.#live)) this.#tell(frame);
     if (name === "subscribed") {
+      if (watch?.presence) this.#tell({ type: "presence", channel, action: "anew" });
       const wanted = this.#wanted.get(channel);
       if (wanted) {
         this.#wanted.set(channel, undefined);
@@ -241,19 +259,32 @@ export class StreamTransport implements Transport {
   }
 
   /** One channel's refusal is that channel's end, an id's that of the resume; any other is the connection's. */
-  #refused({ channels }: Stream, frame: Frame): void {
+  #refused({ channels, watch }: Stream, frame: Frame): void {
     const { code } = frame;
     const [first = ""] = channels;
     const channel = frame.channel ?? (code === "not_granted" && channels.length === 1 ? first : "");
     const known = this.#wanted.has(channel);
     const forgets = code === "position_invalid" && (this.#past.last || this.#since());
     if (!known && !forgets) return this.#end({ ...frame, type: "close" });
+    if (watch && known && !forgets && !(this.#watched.has(channel) && this.#wanted.get(channel))) return this.#unwatch(frame);
     this.#next = this.#past.last = undefined;
     if (forgets) for (const wanted of this.#wanted.values()) if (wanted) wanted.since = undefined;
     const wanted = this.#wanted.get(channel);
     this.#wanted.delete(channel);
+    this.#watched.delete(channel);
     this.#change();
     if (known) this.#tell({ ...frame, channel, type: wanted ? "error" : "unsubscribed", ref: wanted?.ref });
+  }
+
+  /** A stream tells of all its channels or of none: with one that refuses it, messages go on without. */
+  #unwatch({ code, message }: Frame): void {
+    const watched = [...this.#watched];
+    this.#watched.clear();
+    this.#next = undefined;
+    this.#change();
+    for (const [channel, asks] of watched) {
+      for (const type of ["presence", "occupancy"] as const) if (asks[type]) this.#tell({ type, channel, code, message });
+    }
   }
 
   async #publish(ref: number, message: object): Promise<void> {

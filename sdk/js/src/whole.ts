@@ -1,4 +1,5 @@
 // All in one file, for pages without a bundler: /sdk/fanfare.mjs.
 export * from "./index.ts";
 export { history } from "./history.ts";
+export { occupancy } from "./occupancy.ts";
 export { presence } from "./presence.ts";

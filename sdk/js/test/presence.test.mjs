@@ -174,29 +174,108 @@ test("refused: the room is, the channel's handlers are not", async (t) => {
   assert.deepEqual([room.active, sub.active, h.news()], [false, true, ["error presence_off"]]);
 });
 
-test("without a WebSocket it is refused; a room that was there waits, and comes back with the WebSocket", async (t) => {
+/** The server's streams tell who is in c, if they are asked. */
+function streams(h) {
+  const begin = h.server.begin.bind(h.server);
+  h.server.begin = (stream) => {
+    begin(stream);
+    if (stream.url.searchParams.get("presence") && h.here) stream.event("presence", told("sync", h.here));
+  };
+}
+
+test("over server-sent events: members and what changes, no entering; a WebSocket takes over", async (t) => {
+  // claims: 11.12
   const h = house(t);
+  streams(h);
   h.server.ws = "refuse";
-  const early = presence(h.client(token), "c");
-  const refused = assert.rejects(early, { code: "unknown_command", channel: "c" });
-  await h.clock.advance(60_000);
-  await refused;
-  h.server.ws = "up";
   const ff = h.client(token);
-  const room = h.listen(await presence(ff, "c"));
+  const pending = presence(ff, "c");
+  await h.clock.advance(5_000);
+  const room = h.listen(await pending);
+  assert.deepEqual(h.server.stream.url.search, "?channel=c&presence=true");
+  assert.deepEqual([...room.members.keys()], ["ann"]);
+  h.server.stream.event("presence", told("enter", [bob]));
+  h.server.stream.event("presence", told("leave", [{ user: "ann" }]));
+  await settle();
+  assert.deepEqual([h.news(), [...room.members.keys()]], [["enter bob", "leave ann"], ["bob"]]);
+  await assert.rejects(room.enter(1), ({ code, remedy }) => code === "unknown_command" && /Let WebSocket through/.test(remedy));
+  // Another channel, so another stream: a sync that was cut in its middle counts for nothing, the old stream neither.
+  const old = h.server.stream;
+  old.event("presence", told("sync", [{ user: "ghost", connections: 1 }], { more: true }));
+  await settle();
+  h.here = [bob, { user: "eve", connections: 1 }];
+  void ff.subscribe("d", () => {});
+  await h.clock.advance(20);
+  if (old.open) old.event("presence", told("leave", [{ user: "bob" }]));
+  await h.clock.advance(2_000);
+  assert.deepEqual([h.news(), [...room.members.keys()]], [["enter eve", "sync bob,eve"], ["bob", "eve"]]);
+  h.here = [ann];
+  h.server.stream.end();
+  await h.clock.advance(40_000);
+  assert.deepEqual(h.news().slice(0, 4), ["leave bob", "leave eve", "enter ann", "sync ann"]);
+  h.server.ws = "up";
+  h.here = [bob];
+  // Signs of life, until a WebSocket is tried again.
+  for (let s = 0; s < 130 && h.server.socket.readyState !== 1; s++) {
+    await h.clock.advance(5_000);
+    h.server.stream.raw(":\n\n");
+  }
+  await settle();
+  assert.deepEqual(h.news().slice(0, 3), ["leave ann", "enter bob", "sync bob"]);
+  await room.enter(2);
+  assert.deepEqual(h.commands, [["enter", 2]]);
+});
+
+test("who has entered is told that server-sent events cannot, and enters again with the WebSocket", async (t) => {
+  const h = house(t);
+  streams(h);
+  const room = h.listen(await presence(h.client(token), "c"));
   await room.enter(1);
   h.server.ws = "refuse";
+  h.here = [bob];
   h.server.socket.end(1006);
   await h.clock.advance(20_000);
-  assert.ok(h.news().includes("error unknown_command"));
-  assert.deepEqual([room.active, [...room.members.keys()]], [true, ["ann"]]);
-  await assert.rejects(room.update(2), { code: "unknown_command" });
+  assert.deepEqual(h.news(), ["leave ann", "enter bob", "sync bob", "error unknown_command"]);
   h.server.ws = "up";
   h.commands.length = 0;
-  h.here = [bob];
   await h.clock.advance(700_000);
-  assert.deepEqual([h.commands.at(-1), [...room.members.keys()]], [["enter", 1], ["bob"]]);
-  assert.deepEqual(h.news().slice(0, 3), ["leave ann", "enter bob", "sync bob"]);
+  assert.deepEqual(h.commands.at(-1), ["enter", 1]);
+});
+
+test("over server-sent events a refusal ends the room only, and another channel's makes it wait", async (t) => {
+  const h = house(t);
+  streams(h);
+  h.server.ws = "refuse";
+  const refuse = (channel) => {
+    const { fetch } = h.server;
+    return (url, init) => {
+      const bad = /presence=true/.test(url) && new URL(url).searchParams.getAll("channel").includes(channel);
+      h.server.problems[bad ? "set" : "delete"]("/v1/sse", [403, { code: "not_granted", channel, detail: "No." }]);
+      return fetch(url, init);
+    };
+  };
+  const got = [];
+  const ff = h.client({ ...token, fetch: refuse("c") });
+  const sub = ff.subscribe("c", (m) => got.push(m.data));
+  await h.clock.advance(5_000);
+  const refused = assert.rejects(presence(ff, "c"), { code: "not_granted" });
+  await h.clock.advance(5_000);
+  await refused;
+  h.server.publish("c", 1);
+  await settle();
+  assert.deepEqual([(await sub).active, got], [true, [1]]);
+  ff.close();
+
+  const other = h.client({ ...token, fetch: refuse("d") });
+  const pending = presence(other, "c");
+  await h.clock.advance(5_000);
+  const room = h.listen(await pending);
+  const more = other.subscribe("d", (m) => got.push(m.data));
+  await h.clock.advance(2_000);
+  await more;
+  h.server.publish("d", 2);
+  await settle();
+  assert.deepEqual([room.active, h.news(), got], [true, ["error not_granted"], [1, 2]]);
 });
 
 test("the client's end is the room's", async (t) => {

@@ -1,4 +1,5 @@
 // Must compile.
+import { occupancy, type Counter, type Numbers } from "@fanfarehq/client/occupancy";
 import { Fanfare, FanfareError, type Gap, type Message, type Subscription } from "@fanfarehq/client";
 import { history, type HistoryPage } from "@fanfarehq/client/history";
 import { presence, type Member, type Room } from "@fanfarehq/client/presence";
@@ -34,6 +35,9 @@ export async function right(): Promise<void> {
   await room.update({ state: "paid" });
   await room.leave();
   await room.close();
+  const counter: Counter = await occupancy(ff, "c", ({ subscribers, members }) => void (subscribers + members), (e: FanfareError) => void e.code);
+  const { subscribers }: Numbers = counter.numbers;
+  if (counter.active && subscribers) await counter.close();
   const { id, position }: { id: string; position: string } = await ff.publish("c", [1, null], { event: "e", id: "i" });
   const stop: () => void = ff.on("state", ({ current, error }) => void (current === "suspended" && error?.remedy));
   ff.on("gap", ({ channel, since }) => void (channel + since));
