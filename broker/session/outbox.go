@@ -183,6 +183,7 @@ func (o *outbox) drain(first *hub.Frame) {
 		o.mu.Lock()
 		if o.over = o.over || err != nil || end != nil; o.over || len(o.queue) == 0 && o.ending == nil {
 			o.queue, o.size = nil, 0 // its array may be large
+			o.roomLocked()
 			o.rest()
 			o.mu.Unlock()
 			return

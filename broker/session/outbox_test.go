@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/fanfarehq/fanfare/broker/session"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
@@ -111,6 +112,29 @@ func TestBusyConnectionGathers(t *testing.T) {
 			t.Errorf("the first after %v, the last after %v", first, last)
 		}
 		close(w.in)
+		run.Wait()
+	})
+}
+
+// Who waits for room in the queue of a connection that breaks does not wait
+// for ever.
+func TestBrokenWhileFull(t *testing.T) {
+	inBubble(t, func(t *testing.T, n *node) {
+		set := n.set(func(o *session.Options) { o.QueueBytes = 1000 })
+		w := newWire()
+		w.stuck = make(chan struct{})
+		w.in = make(chan string, 1000)
+		w.in <- n.hello()
+		for i := range 100 {
+			w.in <- fmt.Sprintf(`{"type":"ping","ref":%d}`, i+1)
+		}
+		var run sync.WaitGroup
+		run.Go(func() { set.Serve(t.Context(), w, "") })
+		synctest.Wait()
+		if len(w.in) == 0 {
+			t.Error("all was read: it did not have to wait")
+		}
+		w.Close(nil)
 		run.Wait()
 	})
 }
