@@ -13,6 +13,7 @@ async function refresh(fresh) {
 
 async function deeds() {
   const r = await fetch("/account/activity", { credentials: "same-origin" }).catch(() => null);
+  if (r?.status === 401) return location.replace("/login");
   if (r?.ok) root.dataset.deeds = (await r.json()).activity.length;
 }
 
@@ -56,7 +57,7 @@ async function live() {
   const say = (up) => {
     root.dataset.link = up ? "live" : "off";
     $("live").textContent = up ? "Changes show up here at once." : "Reconnecting…";
-    if (up) refresh(root.dataset.news); // what happened meanwhile
+    refresh(root.dataset.news); // what happened meanwhile; or, cut off, whether this session has ended
   };
   ff.on("state", ({ current }) => subscribed && say(current === "connected"));
   await ff.subscribe(first.channel, heard);
