@@ -22,7 +22,7 @@ import (
 
 // patience is how long a test waits for what must come. It is no measure of
 // speed: only a fault makes a test wait so long.
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // frame is any frame from the server, message or reply.
 type frame struct {

@@ -357,9 +357,15 @@ func TestReplayUnderLiveTraffic(t *testing.T) {
 	c.close()
 	pad := strings.Repeat("x", 20_000)
 	const half = 300
-	send := func(from int) {
-		for i := range half {
-			publish(t, s, "a", fmt.Sprintf(`"%d %s"`, from+i, pad))
+	send := func(from int) { // in few requests: a client that takes nothing for ten seconds is cut off
+		for i := 0; i < half; i += 50 {
+			var batch []string
+			for j := range 50 {
+				batch = append(batch, fmt.Sprintf(`{"channel":"a","data":"%d %s"}`, from+i+j, pad))
+			}
+			if status, body := post(t, s, "/v1/messages", s.SecretKey, `{"messages":[`+strings.Join(batch, ",")+`]}`); status != http.StatusOK {
+				t.Fatalf("%d %s", status, body)
+			}
 		}
 	}
 	send(0)

@@ -151,7 +151,7 @@ func newTab(t *testing.T, browser context.Context, width, height int64, mobile b
 	if err := chromedp.Do(parent); err != nil {
 		t.Fatal(err)
 	}
-	ctx, stop := context.WithTimeout(parent, 2*time.Minute)
+	ctx, stop := context.WithTimeout(parent, 5*time.Minute)
 	b := &tab{t: t, ctx: ctx}
 	messages := chromedp.Console(ctx)
 	done := make(chan struct{})
@@ -226,7 +226,7 @@ func evaluate[T any](b *tab, js string) T {
 // in turn, as a page may go to another meanwhile.
 func (b *tab) until(js string) {
 	b.t.Helper()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for time.Now().Before(deadline) {
