@@ -6,7 +6,9 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,10 +56,13 @@ func TestFramesNeverMix(t *testing.T) {
 	seed := rand.Uint64()
 	t.Log("seed", seed)
 	var outcomes [3]int
-	var run sync.WaitGroup
-	run.Go(func() { // as an outbox does
+	var sent [2]uint32 // frames that went in, by the outbox and by the library
+	var over atomic.Bool
+	var run, writers sync.WaitGroup
+	writers.Go(func() { // as an outbox does, until each outcome was there
+		defer over.Store(true)
 		rnd := rand.New(rand.NewPCG(seed, 1))
-		for i := range uint32(frames) {
+		for i := uint32(0); i < frames || canTry && slices.Contains(outcomes[:], 0) && i < 100*frames; i++ {
 			b := record('d', i, rnd.IntN(1<<rnd.IntN(15)+1))
 			how := l.try(b)
 			outcomes[how]++
@@ -72,24 +77,29 @@ func TestFramesNeverMix(t *testing.T) {
 				t.Error(err)
 				return
 			}
+			sent[0]++
 		}
 	})
-	run.Go(func() { // as the library does
+	writers.Go(func() { // as the library does
 		rnd := rand.New(rand.NewPCG(seed, 2))
-		for i := range uint32(frames) {
+		for i := uint32(0); i < frames || !over.Load(); i++ {
 			if _, err := l.Write(record('c', i, rnd.IntN(125))); err != nil {
 				t.Error(err)
 				return
 			}
+			sent[1]++
 		}
 	})
+	run.Go(func() { writers.Wait(); l.Close() })
+	next := map[byte]uint32{}
 	run.Go(func() {
 		rnd := rand.New(rand.NewPCG(seed, 3))
 		in := io.Reader(readFunc(func(b []byte) (int, error) { return peer.Read(b[:min(len(b), 1+rnd.IntN(1<<13))]) }))
-		next := map[byte]uint32{}
 		head := make([]byte, 9)
-		for range 2 * frames {
-			if _, err := io.ReadFull(in, head); err != nil {
+		for {
+			if _, err := io.ReadFull(in, head); err == io.EOF {
+				return
+			} else if err != nil {
 				t.Error(err)
 				return
 			}
@@ -108,6 +118,9 @@ func TestFramesNeverMix(t *testing.T) {
 		}
 	})
 	run.Wait()
+	if next['d'] != sent[0] || next['c'] != sent[1] {
+		t.Errorf("%d and %d frames came, %v were written", next['d'], next['c'], sent)
+	}
 	t.Logf("refused, kept, sent: %v", outcomes)
 	if canTry {
 		for how, n := range outcomes {
