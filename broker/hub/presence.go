@@ -173,9 +173,11 @@ func presenceFrames(ch protocol.Channel, action string, members []protocol.Membe
 		n := PageOf(members)
 		page := append([]protocol.Member{}, members[:n]...)
 		members = members[n:]
-		frames = append(frames, replyFrame(protocol.Reply{
+		f := replyFrame(protocol.Reply{
 			Type: protocol.TypePresence, Channel: ch, Action: action, Members: page, More: sync && len(members) > 0,
-		}))
+		})
+		f.Page = len(frames)
+		frames = append(frames, f)
 	}
 	return frames
 }
@@ -200,5 +202,5 @@ func replyFrame(r protocol.Reply) *Frame {
 	if err != nil { // members' data were checked when they came
 		line = []byte(`{"type":"error","code":"internal"}`)
 	}
-	return &Frame{Line: line, Type: r.Type, Channel: r.Channel}
+	return &Frame{Line: line, Type: r.Type, Channel: r.Channel, Reply: &r}
 }

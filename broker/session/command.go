@@ -89,11 +89,11 @@ func (s *Session) do(c protocol.Command) {
 	case protocol.TypeHello:
 		err = protocol.NewError(protocol.CodeHelloRepeated)
 	case protocol.TypeSubscribe:
-		err = s.subscribe(c, c.Ref != 0)
+		err = s.Subscribe(Wish{Command: c, Tell: c.Ref != 0})
 	case protocol.TypeUnsubscribe:
-		err = s.unsubscribe(c)
+		err = s.Unsubscribe(c)
 	case protocol.TypePublish:
-		err = s.publish(c)
+		err = s.Publish(c, s.from(c.Channel))
 	case protocol.TypePresence:
 		err = s.presence(c)
 	case protocol.TypeAuth:
@@ -107,7 +107,8 @@ func (s *Session) do(c protocol.Command) {
 	}
 }
 
-func (s *Session) unsubscribe(c protocol.Command) error {
+// Unsubscribe carries out an unsubscribe command.
+func (s *Session) Unsubscribe(c protocol.Command) error {
 	sub := s.subs[c.Channel]
 	if sub == nil {
 		return protocol.NewError(protocol.CodeNotSubscribed)
@@ -127,11 +128,17 @@ func (s *Session) drop(ch protocol.Channel, sub *subscription, answer *hub.Frame
 	sub.stop(answer)
 }
 
-func (s *Session) publish(c protocol.Command) error {
+// from is where a message that the client publishes to ch comes from.
+func (s *Session) from(ch protocol.Channel) hub.Origin {
 	from := hub.Origin{User: s.who.UserID()}
-	if !s.who.Echo(c.Channel) {
+	if !s.who.Echo(ch) {
 		from.Session = s.id
 	}
+	return from
+}
+
+// Publish carries out a publish command.
+func (s *Session) Publish(c protocol.Command, from hub.Origin) error {
 	done, err := s.set.o.Hub.Publish(s.ctx, s.who, from, []protocol.Outgoing{{Channel: c.Channel, Data: c.Data, Event: c.Event, ID: c.ID, IfPosition: c.IfPosition}})
 	if err != nil {
 		return err

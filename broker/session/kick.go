@@ -13,6 +13,10 @@ import (
 func (set *Set) know(s *Session, who *tenant.Principal) {
 	set.mu.Lock()
 	defer set.mu.Unlock()
+	set.knowLocked(s, who)
+}
+
+func (set *Set) knowLocked(s *Session, who *tenant.Principal) {
 	users := set.known[who.App]
 	if users == nil {
 		users = map[string]map[*Session]struct{}{}
@@ -148,4 +152,13 @@ func (set *Set) Recheck(app protocol.AppID, keyID string) {
 			s.recheck()
 		}
 	}
+}
+
+// rename has s be found as who's instead.
+func (set *Set) rename(s *Session, who *tenant.Principal) {
+	set.mu.Lock()
+	defer set.mu.Unlock()
+	set.forget(s)
+	s.lives.Store(who)
+	set.knowLocked(s, who)
 }

@@ -29,7 +29,7 @@ func (s *Session) presence(c protocol.Command) error {
 	if s.who.User == "" {
 		return protocol.NewError(protocol.CodeUserMissing)
 	}
-	step, err := s.step(c)
+	step, err := s.step(c, s.who.User)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func presenceData(c protocol.Command) ([]byte, error) {
 }
 
 // step is what a command does here, and takes note of it.
-func (s *Session) step(c protocol.Command) (hub.Step, error) {
+func (s *Session) step(c protocol.Command, user string) (hub.Step, error) {
 	_, in := s.present[c.Channel]
 	switch {
 	case !in && c.Action != protocol.PresenceEnter:
@@ -75,9 +75,9 @@ func (s *Session) step(c protocol.Command) (hub.Step, error) {
 		return 0, protocol.Errorf(protocol.CodeChannelLimit, "The connection is a member of %d channels; this app's channels_per_connection limit is %d.", len(s.present), most)
 	}
 	if s.present == nil {
-		s.present = map[protocol.Channel]struct{}{}
+		s.present = map[protocol.Channel]string{}
 	}
-	s.present[c.Channel] = struct{}{}
+	s.present[c.Channel] = user
 	return hub.Enter, nil
 }
 
@@ -136,6 +136,7 @@ func watched(c protocol.Command) hub.Watched {
 type watcher struct {
 	out  *outbox
 	what hub.Watched
+	self string // whose coming is not told; "": everybody's is
 
 	state   int // as a subscription's
 	waiting []*hub.Frame
@@ -145,6 +146,9 @@ type watcher struct {
 
 // Deliver queues f for the client.
 func (w *watcher) Deliver(f *hub.Frame) {
+	if f = without(f, w.self); f == nil {
+		return
+	}
 	w.with(func() {
 		switch w.state {
 		case catching:
@@ -189,8 +193,10 @@ func (w *watcher) stop() {
 }
 
 // watch begins to tell of ch: how it is first, then what changes. A client
-// that is too slow for what changes meanwhile gets all of it again.
-func (s *Session) watch(ch protocol.Channel, what hub.Watched) error {
+// that is too slow for what changes meanwhile gets all of it again. self, if
+// any, is the client itself: it sees itself at once, and does not hear that it
+// has come.
+func (s *Session) watch(ch protocol.Channel, what hub.Watched, self *protocol.Member) error {
 	if what == (hub.Watched{}) {
 		return nil
 	}
@@ -200,8 +206,11 @@ func (s *Session) watch(ch protocol.Channel, what hub.Watched) error {
 	}
 	for range maxRounds {
 		w := &watcher{out: &s.out, what: what}
+		if self != nil {
+			w.self = self.User
+		}
 		s.watches[ch] = w
-		for _, f := range s.set.o.Presence.Watch(s.who.App, ch, w, what) {
+		for _, f := range withSelf(s.set.o.Presence.Watch(s.who.App, ch, w, what), self) {
 			if s.out.wait() != nil {
 				return nil // it is ending anyway
 			}
@@ -245,10 +254,10 @@ func (s *Session) recheck() {
 // presenceAgain ends what the session's new token does not grant, or its app's
 // new rules.
 func (s *Session) presenceAgain() {
-	for ch := range s.present {
+	for ch, user := range s.present {
 		if mayPresence(s.who, ch) != nil {
 			delete(s.present, ch)
-			s.set.o.Presence.Attend(s.who.App, ch, s.who.User, hub.Leave, nil)
+			s.set.o.Presence.Attend(s.who.App, ch, user, hub.Leave, nil)
 		}
 	}
 	for ch, w := range s.watches {
@@ -261,8 +270,12 @@ func (s *Session) presenceAgain() {
 
 // absent takes the session out of wherever it is present.
 func (s *Session) absent() {
-	for ch := range s.present {
-		s.set.o.Presence.Attend(s.who.App, ch, s.who.User, hub.Away, nil)
+	step := hub.Away
+	if s.traits.Quits {
+		step = hub.Leave
+	}
+	for ch, user := range s.present {
+		s.set.o.Presence.Attend(s.who.App, ch, user, step, nil)
 	}
 	for ch := range s.watches {
 		s.unwatch(ch)

@@ -47,6 +47,7 @@ const (
 type Traits struct {
 	Door  string // its name, for statistics
 	Pongs bool   // whether the client can answer pings
+	Quits bool   // whether who is gone has left at once, and is not waited for
 }
 
 // Parker is a Socket that can do without a goroutine while the client is
@@ -74,6 +75,7 @@ type Session struct {
 	sock   Socket
 	traits Traits
 	park   Parker          // nil: the socket cannot
+	spoken Speaker         // nil: the client speaks our own protocol
 	ctx    context.Context // of what is done for the client
 	out    outbox
 	origin string
@@ -91,7 +93,7 @@ type Session struct {
 	release func()
 	subs    map[protocol.Channel]*subscription
 	watches map[protocol.Channel]*watcher // of channels in subs
-	present map[protocol.Channel]struct{} // where it has entered
+	present map[protocol.Channel]string   // where it has entered, and as whom
 	wrong   int
 	resume  *Resume
 	expiry  *time.Timer
@@ -178,7 +180,8 @@ func (s *Session) listen(stream Stream) error {
 		if s.subs[ch] != nil {
 			continue
 		}
-		if err := s.subscribe(protocol.Command{Channel: ch, Rewind: stream.Rewind, Presence: stream.Watch.Members, Occupancy: stream.Watch.Numbers}, true); err != nil {
+		c := protocol.Command{Channel: ch, Rewind: stream.Rewind, Presence: stream.Watch.Members, Occupancy: stream.Watch.Numbers}
+		if err := s.Subscribe(Wish{Command: c, Tell: true}); err != nil {
 			return protocol.AsError(err).On(ch)
 		}
 	}
@@ -279,6 +282,12 @@ func (s *Session) read() error {
 	if s.again.Swap(false) && s.who != nil {
 		s.presenceAgain()
 	}
+	if s.spoken != nil {
+		if err := s.out.wait(); err != nil {
+			return err
+		}
+		return s.spoken.Hear(frame)
+	}
 	for line := range protocol.Lines(frame) {
 		if err := s.obey(line); err != nil {
 			return err
@@ -340,7 +349,7 @@ func encode(r protocol.Reply) *hub.Frame {
 	if err != nil { // a Reply has nothing that cannot be encoded
 		line = []byte(`{"type":"error","code":"internal"}`)
 	}
-	f := &hub.Frame{Line: line, Type: r.Type, Channel: r.Channel}
+	f := &hub.Frame{Line: line, Type: r.Type, Channel: r.Channel, Reply: &r}
 	if r.Position != nil && *r.Position != "" {
 		f.Position = *r.Position
 		f.Epoch, f.Seq, _ = r.Position.Parse() // ours

@@ -11,13 +11,25 @@ import (
 // it can hold back. A client that is still behind then is a slow one.
 const maxRounds = 1000
 
-// subscribe begins a subscription: its answer first, then what the client
-// missed or wants to see again, then what comes. tell says whether success is
-// told.
-func (s *Session) subscribe(c protocol.Command, tell bool) error {
-	ch := c.Channel
+// Wish is a subscribe command and what else is wanted of it.
+type Wish struct {
+	protocol.Command
+	Tell   bool                                 // whether success is told
+	Member *protocol.Member                     // who enters the channel and is told who is there, before all else
+	Pick   func(past []*hub.Frame) []*hub.Frame // what is wanted of the past; nil: all of it
+}
+
+// Subscribe begins a subscription: its answer first, then what the client
+// missed or wants to see again, then what comes.
+func (s *Session) Subscribe(w Wish) error {
+	c, ch := w.Command, w.Channel
 	if err := s.maySubscribe(c); err != nil {
 		return err
+	}
+	if w.Member != nil {
+		if err := s.enterRoom(ch, w.Member); err != nil {
+			return err
+		}
 	}
 	sub := &subscription{out: &s.out, session: s.id}
 	if s.subs == nil {
@@ -32,18 +44,22 @@ func (s *Session) subscribe(c protocol.Command, tell bool) error {
 	answer := protocol.Reply{Type: protocol.TypeSubscribed, Ref: c.Ref, Channel: ch, Position: &attached}
 	past, from, err := s.past(c, attached, &answer)
 	if err != nil {
-		delete(s.subs, ch)
-		s.set.o.Hub.Unsubscribe(s.who.App, ch, sub)
-		sub.stop(nil)
+		s.drop(ch, sub, nil)
+		if w.Member != nil {
+			s.Leave(ch)
+		}
 		return err
 	}
+	if w.Pick != nil {
+		past.Frames = w.Pick(past.Frames)
+	}
 	var first *hub.Frame
-	if tell {
+	if w.Tell {
 		first = encode(answer)
 	}
 	sub.begin(first, from)
 	if err = s.catchUp(ch, sub, past, attached); err == nil {
-		err = s.watch(ch, watched(c))
+		err = s.watch(ch, watched(c), nil)
 	}
 	if err != nil {
 		s.End(protocol.AsError(err))

@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net"
@@ -30,11 +29,12 @@ const (
 // reads, answers control frames and closes; what is published it never sees:
 // frames are made once and go straight to the line, which both share.
 type socket struct {
-	door *Door
-	conn *websocket.Conn
-	in   *bufio.Reader // the library's
-	buf  *bytes.Buffer // what Read returned; nil: nothing
-	line line
+	door   *Door
+	tongue *tongue
+	conn   *websocket.Conn
+	in     *bufio.Reader // the library's
+	buf    *bytes.Buffer // what Read returned; nil: nothing
+	line   line
 
 	mu      sync.Mutex
 	closing bool // the library reads on its own, for the client's answer
@@ -62,7 +62,7 @@ func (h *hijack) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return l, bufio.NewReadWriter(h.s.in, bufio.NewWriterSize(l, controlMost)), nil
 }
 
-func (s *socket) Traits() session.Traits { return session.Traits{Door: "ws", Pongs: true} }
+func (s *socket) Traits() session.Traits { return s.tongue.Traits }
 
 // Read returns the next text frame; it is valid until the next Read.
 func (s *socket) Read(limit int) ([]byte, error) {
@@ -106,47 +106,20 @@ var errGone = errors.New("ws: the client is gone")
 
 func gone(err error) error { return errors.Join(errGone, err) }
 
-// text is a frame as this wire writes it: an unmasked text frame, final and
-// uncompressed (RFC 6455, section 5.2).
-func text(f *hub.Frame) []byte { return appendText(nil, len(f.Line), f) }
-
-// appendText appends one text frame that holds frames, of size bytes in all.
-func appendText(b []byte, size int, frames ...*hub.Frame) []byte {
-	if b == nil {
-		b = make([]byte, 0, size+10)
+// Try sends f where the line takes it at once.
+func (s *socket) Try(f *hub.Frame) session.Tried {
+	b := f.On(s.tongue.wire)
+	if len(b) == 0 { // nothing to say in this language
+		return session.Sent
 	}
-	const final, opText = 0x80, 0x1
-	switch {
-	case size < 126:
-		b = append(b, final|opText, byte(size))
-	case size <= 0xffff:
-		b = binary.BigEndian.AppendUint16(append(b, final|opText, 126), uint16(size))
-	default:
-		b = binary.BigEndian.AppendUint64(append(b, final|opText, 127), uint64(size))
-	}
-	for i, f := range frames {
-		if i > 0 {
-			b = append(b, '\n')
-		}
-		b = append(b, f.Line...)
-	}
-	return b
+	return s.line.try(b)
 }
 
-// Try sends f where the line takes it at once.
-func (s *socket) Try(f *hub.Frame) session.Tried { return s.line.try(f.On(s.door.wire)) }
-
-// Write sends frames, as few text frames as maxBatch allows.
+// Write sends frames, in as few writes as maxBatch allows.
 func (s *socket) Write(frames []*hub.Frame) error {
 	var out []byte
 	for len(frames) > 0 {
-		n, size := 1, len(frames[0].Line)
-		for n < len(frames) && size+1+len(frames[n].Line) <= maxBatch {
-			size += 1 + len(frames[n].Line)
-			n++
-		}
-		out = appendText(out, size, frames[:n]...)
-		frames = frames[n:]
+		out, frames = s.tongue.gather(out, frames)
 		if len(out) >= maxBatch && len(frames) > 0 {
 			if err := s.line.send(out); err != nil {
 				return err
@@ -165,5 +138,6 @@ func (s *socket) Close(why *protocol.Error) {
 		_ = s.conn.CloseNow()
 		return
 	}
-	_ = s.conn.Close(websocket.StatusCode(why.CloseCode()), string(why.Code))
+	code, reason := s.tongue.Code(why)
+	_ = s.conn.Close(websocket.StatusCode(code), reason)
 }

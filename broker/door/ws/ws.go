@@ -1,6 +1,7 @@
 // Package ws is the WebSocket door: GET /v1/ws with the subprotocol
 // fanfare.v1.json (PROTOCOL.md, section 2). It is the only room that knows the
-// WebSocket library.
+// WebSocket library: doors for other clients' protocols open their WebSockets
+// here (Speak), and have the same way of writing.
 package ws
 
 import (
@@ -11,7 +12,6 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/fanfarehq/fanfare/broker/api"
-	"github.com/fanfarehq/fanfare/broker/hub"
 	"github.com/fanfarehq/fanfare/broker/session"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
@@ -21,14 +21,14 @@ import (
 type Door struct {
 	sessions *session.Set
 	parking  *parking // nil: there is none on this system
-	wire     *hub.Wire
+	own      *tongue
 	buffers  sync.Pool // of *bytes.Buffer: what was read and is being carried out
 }
 
 // New makes a door. Where the system cannot watch silent connections without
 // a goroutine for each, they have one.
 func New(sessions *session.Set) *Door {
-	d := &Door{sessions: sessions, wire: &hub.Wire{Encode: text}}
+	d := &Door{sessions: sessions, own: ownTongue()}
 	d.buffers.New = func() any { return new(bytes.Buffer) }
 	d.parking, _ = newParking()
 	return d
@@ -48,19 +48,34 @@ func (d *Door) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		api.WriteError(w, protocol.NewError(protocol.CodeUpgradeRequired))
 		return
 	}
-	s := &socket{door: d}
+	s, err := d.open(w, r, d.own)
+	if err != nil {
+		return // it has been answered
+	}
+	d.sessions.Accept(s, r.Header.Get("Origin"))
+}
+
+// Speak makes an opener of WebSockets whose clients speak t.
+func (d *Door) Speak(t session.Tongue) session.Opener {
+	foreign := foreignTongue(t)
+	return func(w http.ResponseWriter, r *http.Request) (session.Socket, error) { return d.open(w, r, foreign) }
+}
+
+// open shakes hands. An error has been answered.
+func (d *Door) open(w http.ResponseWriter, r *http.Request, t *tongue) (session.Socket, error) {
+	s := &socket{door: d, tongue: t}
 	s.line.parking = d.parking
 	conn, err := websocket.Accept(&hijack{w, s}, r, &websocket.AcceptOptions{
-		Subprotocols: []string{protocol.Subprotocol},
+		Subprotocols: t.Subprotocols,
 		// No cookie gives any power here: a page's right to connect is
-		// decided at hello, by its key's allowed origins.
+		// decided by what it says first, its key's allowed origins included.
 		InsecureSkipVerify: true,
 		CompressionMode:    websocket.CompressionDisabled,
 	})
 	if err != nil {
-		return // Accept has answered
+		return nil, err
 	}
 	conn.SetReadLimit(-1) // Read has the app's own limit
 	s.conn = conn
-	d.sessions.Accept(s, r.Header.Get("Origin"))
+	return s, nil
 }
