@@ -244,63 +244,6 @@ func TestPresenceAfterANewToken(t *testing.T) {
 	}
 }
 
-// TestPresenceSwitchedOff has a rule take presence away from a namespace with
-// members: they leave, those who watch are told, and it can begin anew.
-//
-// claims: 11.14
-func TestPresenceSwitchedOff(t *testing.T) {
-	s := brokertest.Start(t)
-	first, second, other := user(t, s, "ada"), user(t, s, "ada"), user(t, s, "bob")
-	for _, c := range []*wsClient{first, second, other} {
-		ask(c, "room:1", "enter", "")
-		ask(c, "elsewhere", "enter", "")
-	}
-	watch, refused := watchers()["sse"](t, s, userToken(t, s, "eve"), "room:1", "presence")
-	if refused != nil {
-		t.Fatal(refused.raw)
-	}
-	for there := map[string]bool{}; len(there) < 2; {
-		for _, m := range watch.next().Members {
-			there[m.User] = true
-		}
-	}
-	setRules(t, s, `[{"namespace":"room","presence":false}]`)
-	for _, c := range []*wsClient{first, second, other} {
-		c.pong()
-	}
-	left := map[string]bool{}
-	for len(left) < 2 {
-		f := watch.next()
-		if f.Type != protocol.TypePresence {
-			continue
-		}
-		for _, m := range f.Members {
-			if f.Action == protocol.PresenceLeave {
-				left[m.User] = true
-			}
-		}
-	}
-	if f := ask(first, "room:1", "enter", ""); f.Code != protocol.CodePresenceOff {
-		t.Errorf("entered a channel without presence: %s", f.raw)
-	}
-
-	setRules(t, s, `[]`)
-	if f := ask(first, "room:1", "enter", ""); f.Type != protocol.TypePresenceOK {
-		t.Fatalf("entered again: %s", f.raw)
-	}
-	if f := ask(first, "room:1", "members", ""); len(f.Members) != 1 || f.Members[0].User != "ada" || f.Members[0].Connections != 1 {
-		t.Errorf("after presence came back: %s", f.raw)
-	}
-	if f := ask(second, "elsewhere", "members", ""); len(f.Members) != 2 || f.Members[0].Connections != 2 {
-		t.Errorf("another namespace: %s", f.raw)
-	}
-	second.close()
-	other.close()
-	if f := ask(first, "room:1", "members", ""); len(f.Members) != 1 {
-		t.Errorf("others who were members once ended: %s", f.raw)
-	}
-}
-
 // claims: 11.10 4.5
 func TestKick(t *testing.T) {
 	s := brokertest.Start(t)

@@ -242,11 +242,17 @@ func (s *Session) attentive() {
 }
 
 // recheck has the session look again at where it is present, and what it
-// watches. That is for the goroutine that reads: a ping brings it about. A
-// client that does not answer is gone before long anyway.
+// watches. That is for the goroutine that reads: a ping brings it about, and a
+// client that does not answer is gone before long anyway. Where no client can
+// answer, the socket is woken.
 func (s *Session) recheck() {
-	if s.crowd.Load() && s.traits.Pongs {
-		s.again.Store(true)
+	if !s.crowd.Load() {
+		return
+	}
+	s.again.Store(true)
+	if w, ok := s.sock.(Waker); ok {
+		w.Wake()
+	} else {
 		s.reply(protocol.Reply{Type: protocol.TypePing, Time: time.Now().UnixMilli()})
 	}
 }

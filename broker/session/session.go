@@ -59,6 +59,12 @@ type Parker interface {
 	Park(wake func()) bool
 }
 
+// Waker is a Socket of a client that says nothing: Wake, which may be called
+// concurrently with everything, has its Read return once with nothing said.
+type Waker interface {
+	Wake()
+}
+
 const (
 	helloLimit  = 16 << 10 // bytes of the frames before welcome
 	frameMargin = 4 << 10  // what a frame may have beside the message's data (clause 2.6)
@@ -122,9 +128,9 @@ func (set *Set) Serve(ctx context.Context, sock Socket, origin string) {
 // Stream is what a client that cannot send commands listens to.
 type Stream struct {
 	Channels []protocol.Channel
-	Resume   *Resume          // where it was before, if it was
-	Rewind   *protocol.Rewind // what it wants of the past otherwise
-	Watch    hub.Watched      // what else it is told
+	Resume   *Resume                          // where it was before, if it was
+	Rewind   *protocol.Rewind                 // what it wants of the past otherwise
+	Watch    map[protocol.Channel]hub.Watched // what else it is told
 }
 
 // Resume is a position in all channels of a stream at once. Channels that are
@@ -147,7 +153,7 @@ func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal,
 		if err := who.May(protocol.Subscribe, ch); err != nil {
 			return protocol.AsError(err).On(ch)
 		}
-		if err := mayWatch(who, ch, stream.Watch); err != nil {
+		if err := mayWatch(who, ch, stream.Watch[ch]); err != nil {
 			return protocol.AsError(err).On(ch)
 		}
 	}
@@ -180,7 +186,8 @@ func (s *Session) listen(stream Stream) error {
 		if s.subs[ch] != nil {
 			continue
 		}
-		c := protocol.Command{Channel: ch, Rewind: stream.Rewind, Presence: stream.Watch.Members, Occupancy: stream.Watch.Numbers}
+		w := stream.Watch[ch]
+		c := protocol.Command{Channel: ch, Rewind: stream.Rewind, Presence: w.Members, Occupancy: w.Numbers}
 		if err := s.Subscribe(Wish{Command: c, Tell: true}); err != nil {
 			return protocol.AsError(err).On(ch)
 		}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,7 +61,7 @@ func Handler(sessions *session.Set, auth Authenticator) http.Handler {
 			api.WriteError(w, err)
 			return
 		}
-		s := &stream{w: w, rc: http.NewResponseController(w), gone: r.Context().Done(), closed: make(chan struct{})}
+		s := &stream{w: w, rc: http.NewResponseController(w), gone: r.Context().Done(), closed: make(chan struct{}), woken: make(chan struct{}, 1)}
 		if what.Resume != nil {
 			s.id.hold = lastEventID(r)
 		}
@@ -98,21 +99,32 @@ func parse(r *http.Request) (session.Stream, error) {
 			return what, err
 		}
 	}
-	if what.Watch.Members, err = parseBool(r, "presence"); err != nil {
+	what.Watch = make(map[protocol.Channel]hub.Watched)
+	if err := parseWatch(r, what, "presence", hub.Watched{Members: true}); err != nil {
 		return what, err
 	}
-	what.Watch.Numbers, err = parseBool(r, "occupancy")
-	return what, err
+	return what, parseWatch(r, what, "occupancy", hub.Watched{Numbers: true})
 }
 
-func parseBool(r *http.Request, name string) (bool, error) {
-	switch r.URL.Query().Get(name) {
-	case "true":
-		return true, nil
-	case "false", "":
-		return false, nil
+// parseWatch adds one to what is watched of the channels that the parameter
+// name asks for: true for all, or their names.
+func parseWatch(r *http.Request, what session.Stream, name string, one hub.Watched) error {
+	for _, value := range r.URL.Query()[name] {
+		some := []protocol.Channel{protocol.Channel(value)}
+		switch {
+		case value == "true":
+			some = what.Channels
+		case value == "false" || value == "":
+			continue
+		case !slices.Contains(what.Channels, some[0]):
+			return protocol.Errorf(protocol.CodeBadRequest, "The parameter %q must be true, false, or one of the stream's channels.", name)
+		}
+		for _, ch := range some {
+			w := what.Watch[ch]
+			what.Watch[ch] = hub.Watched{Members: w.Members || one.Members, Numbers: w.Numbers || one.Numbers}
+		}
 	}
-	return false, protocol.Errorf(protocol.CodeBadRequest, "The parameter %q must be true or false.", name)
+	return nil
 }
 
 // lastEventID is where the client was: EventSource sends the header by
@@ -172,6 +184,7 @@ type stream struct {
 	rc      *http.ResponseController
 	gone    <-chan struct{} // closed when the client is
 	closed  chan struct{}   // by Close
+	woken   chan struct{}   // by Wake
 	closing sync.Once
 	begun   bool
 	buf     bytes.Buffer
@@ -183,10 +196,20 @@ func (s *stream) Traits() session.Traits { return session.Traits{Door: "sse"} }
 // Read waits: this client cannot say anything but that it is gone.
 func (s *stream) Read(int) ([]byte, error) {
 	select {
+	case <-s.woken:
+		return nil, nil
 	case <-s.gone:
 	case <-s.closed:
 	}
 	return nil, errGone
+}
+
+// Wake has Read return without anything said.
+func (s *stream) Wake() {
+	select {
+	case s.woken <- struct{}{}:
+	default:
+	}
 }
 
 var errGone = errors.New("sse: the client is gone")

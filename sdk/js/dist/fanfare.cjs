@@ -263,8 +263,8 @@ var init_stream = __esm({
         if (stream.credential !== this.#credential || !this.#same(stream.channels) || stream.watch !== this.#watch(stream.channels)) this.#change();
       }
       #watch(channels) {
-        const all = channels.map((name) => this.#watched.get(name));
-        return (all.some((one) => one?.presence) ? "&presence=true" : "") + (all.some((one) => one?.occupancy) ? "&occupancy=true" : "");
+        const ask = (what) => channels.map((name) => this.#watched.get(name)?.[what] ? `&${what}=${encodeURIComponent(name)}` : "").join("");
+        return ask("presence") + ask("occupancy");
       }
       #same(channels) {
         return channels.length === this.#wanted.size && channels.every((name) => this.#wanted.has(name));
@@ -343,6 +343,7 @@ var init_stream = __esm({
         if (name === "message" && this.#wanted.has(channel)) this.#tell(frame);
         const watch = this.#watched.get(channel);
         if ((name === "presence" || name === "occupancy") && watch?.[name] && stream === (this.#next ?? this.#live)) this.#tell(frame);
+        if (name === "error" && watch) this.#unwatch(frame);
         if (name === "subscribed") {
           if (watch?.presence) this.#tell({ type: "presence", channel, action: "anew" });
           const wanted = this.#wanted.get(channel);
@@ -374,14 +375,17 @@ var init_stream = __esm({
         this.#events.closed(frame.close, "");
       }
       /** One channel's refusal is that channel's end, an id's that of the resume; any other is the connection's. */
-      #refused({ channels, watch }, frame) {
+      #refused({ channels }, frame) {
         const { code } = frame;
         const [first = ""] = channels;
         const channel = frame.channel ?? (code === "not_granted" && channels.length === 1 ? first : "");
         const known = this.#wanted.has(channel);
         const forgets = code === "position_invalid" && (this.#past.last || this.#since());
         if (!known && !forgets) return this.#end({ ...frame, type: "close" });
-        if (watch && known && !forgets && !(this.#watched.has(channel) && this.#wanted.get(channel))) return this.#unwatch(frame);
+        if (known && !forgets && !this.#wanted.get(channel) && this.#watched.has(channel)) {
+          this.#next = void 0;
+          return this.#unwatch({ ...frame, channel });
+        }
         this.#next = this.#past.last = void 0;
         if (forgets) {
           for (const wanted2 of this.#wanted.values()) if (wanted2) wanted2.since = void 0;
@@ -392,15 +396,11 @@ var init_stream = __esm({
         this.#change();
         if (known) this.#tell({ ...frame, channel, type: wanted ? "error" : "unsubscribed", ref: wanted?.ref });
       }
-      /** A stream tells of all its channels or of none: with one that refuses it, messages go on without. */
-      #unwatch({ code, message }) {
-        const watched = [...this.#watched];
-        this.#watched.clear();
-        this.#next = void 0;
+      /** What a channel is told beside messages is refused: messages go on without. */
+      #unwatch(frame) {
+        this.#watched.delete(frame.channel);
         this.#change();
-        for (const [channel, asks] of watched) {
-          for (const type of ["presence", "occupancy"]) if (asks[type]) this.#tell({ type, channel, code, message });
-        }
+        this.#tell({ ...frame, type: "error" });
       }
       async #publish(ref, message) {
         try {
@@ -1261,7 +1261,14 @@ var Fanfare = class {
     else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
     else if (/^(pres|occ)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
     else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
-    else if (frame.type === "error") this.#failed(errorOf(frame));
+    else if (frame.type === "error") {
+      const rooms = [...channel?.holders ?? []].filter((holder) => holder.told);
+      for (const room of rooms) {
+        room.told(errorOf(frame));
+        void this.#leave(channel, room);
+      }
+      if (!rooms.length) this.#failed(errorOf(frame));
+    }
   }
   #deliver(channel, frame) {
     const { type: _, ...message } = frame;

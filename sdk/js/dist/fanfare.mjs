@@ -251,8 +251,8 @@ var init_stream = __esm({
         if (stream.credential !== this.#credential || !this.#same(stream.channels) || stream.watch !== this.#watch(stream.channels)) this.#change();
       }
       #watch(channels) {
-        const all = channels.map((name) => this.#watched.get(name));
-        return (all.some((one) => one?.presence) ? "&presence=true" : "") + (all.some((one) => one?.occupancy) ? "&occupancy=true" : "");
+        const ask = (what) => channels.map((name) => this.#watched.get(name)?.[what] ? `&${what}=${encodeURIComponent(name)}` : "").join("");
+        return ask("presence") + ask("occupancy");
       }
       #same(channels) {
         return channels.length === this.#wanted.size && channels.every((name) => this.#wanted.has(name));
@@ -331,6 +331,7 @@ var init_stream = __esm({
         if (name === "message" && this.#wanted.has(channel)) this.#tell(frame);
         const watch = this.#watched.get(channel);
         if ((name === "presence" || name === "occupancy") && watch?.[name] && stream === (this.#next ?? this.#live)) this.#tell(frame);
+        if (name === "error" && watch) this.#unwatch(frame);
         if (name === "subscribed") {
           if (watch?.presence) this.#tell({ type: "presence", channel, action: "anew" });
           const wanted = this.#wanted.get(channel);
@@ -362,14 +363,17 @@ var init_stream = __esm({
         this.#events.closed(frame.close, "");
       }
       /** One channel's refusal is that channel's end, an id's that of the resume; any other is the connection's. */
-      #refused({ channels, watch }, frame) {
+      #refused({ channels }, frame) {
         const { code } = frame;
         const [first = ""] = channels;
         const channel = frame.channel ?? (code === "not_granted" && channels.length === 1 ? first : "");
         const known = this.#wanted.has(channel);
         const forgets = code === "position_invalid" && (this.#past.last || this.#since());
         if (!known && !forgets) return this.#end({ ...frame, type: "close" });
-        if (watch && known && !forgets && !(this.#watched.has(channel) && this.#wanted.get(channel))) return this.#unwatch(frame);
+        if (known && !forgets && !this.#wanted.get(channel) && this.#watched.has(channel)) {
+          this.#next = void 0;
+          return this.#unwatch({ ...frame, channel });
+        }
         this.#next = this.#past.last = void 0;
         if (forgets) {
           for (const wanted2 of this.#wanted.values()) if (wanted2) wanted2.since = void 0;
@@ -380,15 +384,11 @@ var init_stream = __esm({
         this.#change();
         if (known) this.#tell({ ...frame, channel, type: wanted ? "error" : "unsubscribed", ref: wanted?.ref });
       }
-      /** A stream tells of all its channels or of none: with one that refuses it, messages go on without. */
-      #unwatch({ code, message }) {
-        const watched = [...this.#watched];
-        this.#watched.clear();
-        this.#next = void 0;
+      /** What a channel is told beside messages is refused: messages go on without. */
+      #unwatch(frame) {
+        this.#watched.delete(frame.channel);
         this.#change();
-        for (const [channel, asks] of watched) {
-          for (const type of ["presence", "occupancy"]) if (asks[type]) this.#tell({ type, channel, code, message });
-        }
+        this.#tell({ ...frame, type: "error" });
       }
       async #publish(ref, message) {
         try {
@@ -1241,7 +1241,14 @@ var Fanfare = class {
     else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
     else if (/^(pres|occ)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
     else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
-    else if (frame.type === "error") this.#failed(errorOf(frame));
+    else if (frame.type === "error") {
+      const rooms = [...channel?.holders ?? []].filter((holder) => holder.told);
+      for (const room of rooms) {
+        room.told(errorOf(frame));
+        void this.#leave(channel, room);
+      }
+      if (!rooms.length) this.#failed(errorOf(frame));
+    }
   }
   #deliver(channel, frame) {
     const { type: _, ...message } = frame;
@@ -1345,10 +1352,6 @@ function occupancy(ff, channel, changed, failed) {
       if (!active) return;
       if (frame instanceof Error) {
         if (frame.code !== "already_subscribed") stop(frame);
-      } else if (frame.type === "occupancy" && frame.code) {
-        const error = failure(frame.code, frame.message ?? "", "Let WebSocket through.");
-        if (numbers) failed?.(error);
-        else stop(error);
       } else if (frame.type === "occupancy") {
         const { subscribers, members } = frame.occupancy;
         const same = numbers?.subscribers === subscribers && numbers.members === members;
@@ -1470,13 +1473,9 @@ var Presence = class {
       if (frame.code !== "already_subscribed") this.#stop(frame);
       return;
     }
-    const { type, code, message = "", action, members = [], more } = frame;
+    const { type, action, members = [], more } = frame;
     if (type === "occupancy") return;
-    if (code) {
-      const error = this.#failure(code, message, "Let WebSocket through.");
-      if (this.#ready) this.#failed(error);
-      else this.#stop(error);
-    } else if (type !== "presence") {
+    if (type !== "presence") {
       this.#coming.clear();
       void this.#comeBack();
     } else if (action === "anew") this.#coming.clear();

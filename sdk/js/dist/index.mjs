@@ -893,7 +893,14 @@ var Fanfare = class {
     else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
     else if (/^(pres|occ)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
     else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
-    else if (frame.type === "error") this.#failed(errorOf(frame));
+    else if (frame.type === "error") {
+      const rooms = [...channel?.holders ?? []].filter((holder) => holder.told);
+      for (const room of rooms) {
+        room.told(errorOf(frame));
+        void this.#leave(channel, room);
+      }
+      if (!rooms.length) this.#failed(errorOf(frame));
+    }
   }
   #deliver(channel, frame) {
     const { type: _, ...message } = frame;

@@ -64,10 +64,6 @@ function occupancy(ff, channel, changed, failed) {
       if (!active) return;
       if (frame instanceof Error) {
         if (frame.code !== "already_subscribed") stop(frame);
-      } else if (frame.type === "occupancy" && frame.code) {
-        const error = failure(frame.code, frame.message ?? "", "Let WebSocket through.");
-        if (numbers) failed?.(error);
-        else stop(error);
       } else if (frame.type === "occupancy") {
         const { subscribers, members } = frame.occupancy;
         const same = numbers?.subscribers === subscribers && numbers.members === members;

@@ -157,13 +157,9 @@ var Presence = class {
       if (frame.code !== "already_subscribed") this.#stop(frame);
       return;
     }
-    const { type, code, message = "", action, members = [], more } = frame;
+    const { type, action, members = [], more } = frame;
     if (type === "occupancy") return;
-    if (code) {
-      const error = this.#failure(code, message, "Let WebSocket through.");
-      if (this.#ready) this.#failed(error);
-      else this.#stop(error);
-    } else if (type !== "presence") {
+    if (type !== "presence") {
       this.#coming.clear();
       void this.#comeBack();
     } else if (action === "anew") this.#coming.clear();

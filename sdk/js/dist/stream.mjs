@@ -172,8 +172,8 @@ var StreamTransport = class {
     if (stream.credential !== this.#credential || !this.#same(stream.channels) || stream.watch !== this.#watch(stream.channels)) this.#change();
   }
   #watch(channels) {
-    const all = channels.map((name) => this.#watched.get(name));
-    return (all.some((one) => one?.presence) ? "&presence=true" : "") + (all.some((one) => one?.occupancy) ? "&occupancy=true" : "");
+    const ask = (what) => channels.map((name) => this.#watched.get(name)?.[what] ? `&${what}=${encodeURIComponent(name)}` : "").join("");
+    return ask("presence") + ask("occupancy");
   }
   #same(channels) {
     return channels.length === this.#wanted.size && channels.every((name) => this.#wanted.has(name));
@@ -252,6 +252,7 @@ var StreamTransport = class {
     if (name === "message" && this.#wanted.has(channel)) this.#tell(frame);
     const watch = this.#watched.get(channel);
     if ((name === "presence" || name === "occupancy") && watch?.[name] && stream === (this.#next ?? this.#live)) this.#tell(frame);
+    if (name === "error" && watch) this.#unwatch(frame);
     if (name === "subscribed") {
       if (watch?.presence) this.#tell({ type: "presence", channel, action: "anew" });
       const wanted = this.#wanted.get(channel);
@@ -283,14 +284,17 @@ var StreamTransport = class {
     this.#events.closed(frame.close, "");
   }
   /** One channel's refusal is that channel's end, an id's that of the resume; any other is the connection's. */
-  #refused({ channels, watch }, frame) {
+  #refused({ channels }, frame) {
     const { code } = frame;
     const [first = ""] = channels;
     const channel = frame.channel ?? (code === "not_granted" && channels.length === 1 ? first : "");
     const known = this.#wanted.has(channel);
     const forgets = code === "position_invalid" && (this.#past.last || this.#since());
     if (!known && !forgets) return this.#end({ ...frame, type: "close" });
-    if (watch && known && !forgets && !(this.#watched.has(channel) && this.#wanted.get(channel))) return this.#unwatch(frame);
+    if (known && !forgets && !this.#wanted.get(channel) && this.#watched.has(channel)) {
+      this.#next = void 0;
+      return this.#unwatch({ ...frame, channel });
+    }
     this.#next = this.#past.last = void 0;
     if (forgets) {
       for (const wanted2 of this.#wanted.values()) if (wanted2) wanted2.since = void 0;
@@ -301,15 +305,11 @@ var StreamTransport = class {
     this.#change();
     if (known) this.#tell({ ...frame, channel, type: wanted ? "error" : "unsubscribed", ref: wanted?.ref });
   }
-  /** A stream tells of all its channels or of none: with one that refuses it, messages go on without. */
-  #unwatch({ code, message }) {
-    const watched = [...this.#watched];
-    this.#watched.clear();
-    this.#next = void 0;
+  /** What a channel is told beside messages is refused: messages go on without. */
+  #unwatch(frame) {
+    this.#watched.delete(frame.channel);
     this.#change();
-    for (const [channel, asks] of watched) {
-      for (const type of ["presence", "occupancy"]) if (asks[type]) this.#tell({ type, channel, code, message });
-    }
+    this.#tell({ ...frame, type: "error" });
   }
   async #publish(ref, message) {
     try {

@@ -231,7 +231,15 @@ export class Fanfare {
     else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
     else if (/^(pres|occ)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
     else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
-    else if (frame.type === "error") this.#failed(errorOf(frame));
+    else if (frame.type === "error") {
+      // A channel's is that of what watches it.
+      const rooms = [...(channel?.holders ?? [])].filter((holder) => holder.told);
+      for (const room of rooms) {
+        room.told!(errorOf(frame));
+        void this.#leave(channel!, room);
+      }
+      if (!rooms.length) this.#failed(errorOf(frame));
+    }
   }
 
   #deliver(channel: Channel, frame: Frame): void {

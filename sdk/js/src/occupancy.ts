@@ -20,7 +20,7 @@ export interface Counter {
 }
 
 /** What the core tells (PROTOCOL.md, clause 11.8). */
-type Told = FanfareError | { type: string; code?: string; message?: string; occupancy?: Numbers };
+type Told = FanfareError | { type: string; occupancy?: Numbers };
 
 /**
  * Calls changed with how many there are in a channel: at once, and then at most once a second when that changes. Fulfilled
@@ -66,10 +66,6 @@ export function occupancy(ff: Fanfare, channel: string, changed: (numbers: Numbe
       if (!active) return;
       if (frame instanceof Error) {
         if (frame.code !== "already_subscribed") stop(frame);
-      } else if (frame.type === "occupancy" && frame.code) {
-        const error = failure(frame.code, frame.message ?? "", "Let WebSocket through.");
-        if (numbers) failed?.(error);
-        else stop(error);
       } else if (frame.type === "occupancy") {
         const { subscribers, members } = frame.occupancy!;
         const same = numbers?.subscribers === subscribers && numbers.members === members;

@@ -43,7 +43,7 @@ export interface Room<D = unknown> {
 }
 
 /** What the core tells (PROTOCOL.md, clause 11.4). */
-type Told<D> = FanfareError | { type: string; code?: string; message?: string; action?: string; members?: Member<D>[]; more?: boolean };
+type Told<D> = FanfareError | { type: string; action?: string; members?: Member<D>[]; more?: boolean };
 
 // They pass, or the room comes back with the connection.
 const passing = /^(not_connected|connection_lost|no_answer|closed|unknown_command)$/;
@@ -161,13 +161,9 @@ class Presence<D> implements Room<D> {
       if (frame.code !== "already_subscribed") this.#stop(frame);
       return;
     }
-    const { type, code, message = "", action, members = [], more } = frame;
+    const { type, action, members = [], more } = frame;
     if (type === "occupancy") return;
-    if (code) {
-      const error = this.#failure(code, message, "Let WebSocket through.");
-      if (this.#ready) this.#failed(error);
-      else this.#stop(error);
-    } else if (type !== "presence") {
+    if (type !== "presence") {
       this.#coming.clear();
       void this.#comeBack();
     } else if (action === "anew") this.#coming.clear();

@@ -20,7 +20,7 @@ interface Stream {
   readonly waiting: Set<string>;
   /** Its last event's; resumes its channels (clause 7.7). */
   id: string;
-  /** What it is told of all its channels beside messages, as a query. */
+  /** What it is told of its channels beside messages, as a query. */
   readonly watch: string;
 }
 
@@ -136,8 +136,8 @@ export class StreamTransport implements Transport {
   }
 
   #watch(channels: readonly string[]): string {
-    const all = channels.map((name) => this.#watched.get(name));
-    return (all.some((one) => one?.presence) ? "&presence=true" : "") + (all.some((one) => one?.occupancy) ? "&occupancy=true" : "");
+    const ask = (what: keyof Watch): string => channels.map((name) => (this.#watched.get(name)?.[what] ? `&${what}=${encodeURIComponent(name)}` : "")).join("");
+    return ask("presence") + ask("occupancy");
   }
 
   #same(channels: readonly string[]): boolean {
@@ -224,6 +224,7 @@ export class StreamTransport implements Transport {
     const watch = this.#watched.get(channel);
     // Of two streams, the newer one tells how it is from the beginning.
     if ((name === "presence" || name === "occupancy") && watch?.[name] && stream === (this.#next ?? this.#live)) this.#tell(frame);
+    if (name === "error" && watch) this.#unwatch(frame);
     if (name === "subscribed") {
       if (watch?.presence) this.#tell({ type: "presence", channel, action: "anew" });
       const wanted = this.#wanted.get(channel);
@@ -259,14 +260,17 @@ export class StreamTransport implements Transport {
   }
 
   /** One channel's refusal is that channel's end, an id's that of the resume; any other is the connection's. */
-  #refused({ channels, watch }: Stream, frame: Frame): void {
+  #refused({ channels }: Stream, frame: Frame): void {
     const { code } = frame;
     const [first = ""] = channels;
     const channel = frame.channel ?? (code === "not_granted" && channels.length === 1 ? first : "");
     const known = this.#wanted.has(channel);
     const forgets = code === "position_invalid" && (this.#past.last || this.#since());
     if (!known && !forgets) return this.#end({ ...frame, type: "close" });
-    if (watch && known && !forgets && !(this.#watched.has(channel) && this.#wanted.get(channel))) return this.#unwatch(frame);
+    if (known && !forgets && !this.#wanted.get(channel) && this.#watched.has(channel)) {
+      this.#next = undefined;
+      return this.#unwatch({ ...frame, channel });
+    }
     this.#next = this.#past.last = undefined;
     if (forgets) for (const wanted of this.#wanted.values()) if (wanted) wanted.since = undefined;
     const wanted = this.#wanted.get(channel);
@@ -276,15 +280,11 @@ export class StreamTransport implements Transport {
     if (known) this.#tell({ ...frame, channel, type: wanted ? "error" : "unsubscribed", ref: wanted?.ref });
   }
 
-  /** A stream tells of all its channels or of none: with one that refuses it, messages go on without. */
-  #unwatch({ code, message }: Frame): void {
-    const watched = [...this.#watched];
-    this.#watched.clear();
-    this.#next = undefined;
+  /** What a channel is told beside messages is refused: messages go on without. */
+  #unwatch(frame: Frame): void {
+    this.#watched.delete(frame.channel!);
     this.#change();
-    for (const [channel, asks] of watched) {
-      for (const type of ["presence", "occupancy"] as const) if (asks[type]) this.#tell({ type, channel, code, message });
-    }
+    this.#tell({ ...frame, type: "error" });
   }
 
   async #publish(ref: number, message: object): Promise<void> {

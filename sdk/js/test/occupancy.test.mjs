@@ -45,7 +45,7 @@ test("the first numbers, what changes, over a break and to server-sent events an
   w.count = 4;
   w.server.socket.end(1006);
   await w.clock.advance(20_000);
-  assert.equal(w.server.stream.url.search, "?channel=c&occupancy=true");
+  assert.equal(w.server.stream.url.search, "?channel=c&occupancy=c");
   w.server.stream.event("occupancy", told(5));
   await settle();
   assert.deepEqual(w.log.splice(0), [[4, 0], [5, 0]]);

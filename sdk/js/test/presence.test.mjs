@@ -192,7 +192,7 @@ test("over server-sent events: members and what changes, no entering; a WebSocke
   const pending = presence(ff, "c");
   await h.clock.advance(5_000);
   const room = h.listen(await pending);
-  assert.deepEqual(h.server.stream.url.search, "?channel=c&presence=true");
+  assert.deepEqual(h.server.stream.url.search, "?channel=c&presence=c");
   assert.deepEqual([...room.members.keys()], ["ann"]);
   h.server.stream.event("presence", told("enter", [bob]));
   h.server.stream.event("presence", told("leave", [{ user: "ann" }]));
@@ -242,14 +242,14 @@ test("who has entered is told that server-sent events cannot, and enters again w
   assert.deepEqual(h.commands.at(-1), ["enter", 1]);
 });
 
-test("over server-sent events a refusal ends the room only, and another channel's makes it wait", async (t) => {
+test("over server-sent events a refusal ends the room only, and another channel is not asked for", async (t) => {
   const h = house(t);
   streams(h);
   h.server.ws = "refuse";
   const refuse = (channel) => {
     const { fetch } = h.server;
     return (url, init) => {
-      const bad = /presence=true/.test(url) && new URL(url).searchParams.getAll("channel").includes(channel);
+      const bad = new URL(url).searchParams.getAll("presence").includes(channel);
       h.server.problems[bad ? "set" : "delete"]("/v1/sse", [403, { code: "not_granted", channel, detail: "No." }]);
       return fetch(url, init);
     };
@@ -275,8 +275,32 @@ test("over server-sent events a refusal ends the room only, and another channel'
   await more;
   h.server.publish("d", 2);
   await settle();
-  assert.deepEqual([room.active, h.news(), got], [true, ["error not_granted"], [1, 2]]);
+  assert.deepEqual([room.active, h.news(), got], [true, ["sync ann"], [1, 2]]);
+  assert.equal(h.server.stream.url.search, "?channel=c&channel=d&presence=c");
 });
+
+for (const transport of ["up", "refuse"]) {
+  test("a rule that takes presence away ends the room, and messages go on: WebSocket " + transport, async (t) => {
+    // claims: 11.14
+    const h = house(t);
+    streams(h);
+    h.server.ws = transport;
+    const ff = h.client(token);
+    const got = [];
+    void ff.subscribe("c", (m) => got.push(m.data));
+    const pending = presence(ff, "c");
+    await h.clock.advance(5_000);
+    const room = h.listen(await pending);
+    const refusal = { channel: "c", code: "presence_off", message: "Off.", remedy: "Switch it on." };
+    if (transport === "up") h.server.socket.say({ type: "error", ...refusal });
+    else h.server.stream.event("error", refusal);
+    await h.clock.advance(5_000);
+    h.server.publish("c", 1);
+    await settle();
+    assert.deepEqual([room.active, h.news(), got], [false, ["error presence_off"], [1]]);
+    if (transport === "refuse") assert.equal(h.server.stream.url.search, "?channel=c");
+  });
+}
 
 test("the client's end is the room's", async (t) => {
   const h = house(t);
