@@ -94,7 +94,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	}
 	b.welcome = Welcome{
 		URL: c.PublicURL, App: f.App, PublishableKey: f.PublishableKey, SecretKey: f.SecretKey,
-		AccountToken: f.AccountToken, Link: c.PublicURL + "/dashboard/#code=" + code, FirstStart: isFirst, DataDir: c.Data,
+		AccountToken: f.AccountToken, Doors: f.Doors, Link: c.PublicURL + "/dashboard/#code=" + code, FirstStart: isFirst, DataDir: c.Data,
 	}
 
 	counters := stats.New()

@@ -7,8 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/fanfarehq/fanfare/broker/tenant"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
@@ -22,7 +25,8 @@ type Welcome struct {
 	PublishableKey string
 	SecretKey      string
 	AccountToken   string
-	Link           string // good once, for 15 minutes
+	Doors          map[string]string // what other services' clients show, by their names in demo.env
+	Link           string            // good once, for 15 minutes
 	FirstStart     bool
 	DataDir        string
 }
@@ -43,6 +47,9 @@ type first struct {
 	App            protocol.AppID     `json:"app"`
 	PublishableKey string             `json:"publishable_key"`
 	SecretKey      string             `json:"secret_key"`
+
+	// What other services' clients show, by their names in demoEnv.
+	Doors map[string]string `json:"doors,omitempty"`
 }
 
 // masterKey reads the folder's master key or makes it.
@@ -89,7 +96,7 @@ func begin(ctx context.Context, dir string, t *tenant.Tenants) (f first, isFirst
 	if err != nil {
 		return f, false, fmt.Errorf("make the account: %w", err)
 	}
-	app, err := t.CreateApp(ctx, account.ID, tenant.AppInput{Name: "demo"})
+	app, err := t.CreateApp(ctx, account.ID, tenant.AppInput{Name: "demo", Doors: tenant.Doors{Pusher: true, GoEasy: true}})
 	if err != nil {
 		return f, false, fmt.Errorf("make the demo app: %w", err)
 	}
@@ -103,6 +110,9 @@ func begin(ctx context.Context, dir string, t *tenant.Tenants) (f first, isFirst
 		return f, false, fmt.Errorf("make the demo keys: %w", err)
 	}
 	f = first{Account: account.ID, AccountToken: token, App: app.ID, PublishableKey: public.Text, SecretKey: secret.Text}
+	if f.Doors, err = demoDoors(ctx, t, account.ID, app.ID); err != nil {
+		return f, false, fmt.Errorf("make the demo keys: %w", err)
+	}
 	b, err = json.MarshalIndent(f, "", "  ")
 	if err != nil {
 		return f, false, err
@@ -110,9 +120,33 @@ func begin(ctx context.Context, dir string, t *tenant.Tenants) (f first, isFirst
 	return f, true, writeWhole(name, append(b, '\n'))
 }
 
+// demoDoors makes what other services' clients show at the demo app's doors.
+func demoDoors(ctx context.Context, t *tenant.Tenants, account protocol.AccountID, app protocol.AppID) (map[string]string, error) {
+	doors := map[string]string{}
+	for _, d := range []tenant.Door{tenant.DoorPusher, tenant.DoorGoEasy} {
+		k, err := t.CreateDoorKey(ctx, account, app, tenant.DoorKeyInput{Door: d})
+		if err != nil {
+			return nil, err
+		}
+		prefix := "FANFARE_" + strings.ToUpper(string(d)) + "_"
+		doors[prefix+"SECRET"] = k.Secret
+		for role, text := range k.Keys {
+			name := strings.ToUpper(string(role))
+			if d == tenant.DoorGoEasy {
+				name += "_KEY"
+			}
+			doors[prefix+name] = text
+		}
+	}
+	return doors, nil
+}
+
 // writeEnv writes the shell files that the CLI and the printed commands read.
 func writeEnv(dir, url string, f first) error {
 	demo := fmt.Sprintf("FANFARE_URL=%s\nFANFARE_PUBLISHABLE_KEY=%s\nFANFARE_SECRET_KEY=%s\nFANFARE_APP=%s\n", url, f.PublishableKey, f.SecretKey, f.App)
+	for _, name := range slices.Sorted(maps.Keys(f.Doors)) {
+		demo += name + "=" + f.Doors[name] + "\n"
+	}
 	if err := writeWhole(filepath.Join(dir, demoEnv), []byte(demo)); err != nil {
 		return err
 	}

@@ -77,6 +77,7 @@ type door struct {
 	apps        apps
 	keys        keys
 	rotator     rotator
+	doorKeys    doorKeys
 	tokens      tokens
 	sessions    sessions
 	sent        Deliveries // nil: there are no webhooks
@@ -101,7 +102,7 @@ func New(o Options) http.Handler {
 
 // use takes all that the register of tenants can do from t.
 func (d *door) use(t *tenant.Tenants) {
-	d.credentials, d.accounts, d.apps, d.keys, d.rotator, d.tokens, d.sessions = t, t, t, t, t, t, t
+	d.credentials, d.accounts, d.apps, d.keys, d.rotator, d.doorKeys, d.tokens, d.sessions = t, t, t, t, t, t, t, t
 }
 
 func (d *door) build(o Options) http.Handler {
@@ -123,6 +124,7 @@ func (d *door) build(o Options) http.Handler {
 	d.accountRoutes(api)
 	d.appRoutes(api)
 	d.keyRoutes(api)
+	d.doorKeyRoutes(api)
 	if o.Webhooks != nil {
 		d.webhookRoutes(api, o.Webhooks)
 	}

@@ -53,6 +53,11 @@ func table() []route {
 		{"PATCH", "/v1/apps/{app}/keys/{key}", forAdmin, `{"name":"other"}`, 200, mib},
 		{"DELETE", "/v1/apps/{app}/keys/{key}", forAdmin, "", 204, 0},
 		{"POST", "/v1/apps/{app}/keys/{key}/rotate", forAdmin, `{"grace":60}`, 201, mib},
+		{"GET", "/v1/apps/{app}/door-keys", forAdmin, "", 200, 0},
+		{"POST", "/v1/apps/{app}/door-keys", forAdmin, `{"door":"pusher"}`, 201, mib},
+		{"GET", "/v1/apps/{app}/door-keys/{key}", forAdmin, "", 200, 0},
+		{"DELETE", "/v1/apps/{app}/door-keys/{key}", forAdmin, "", 204, 0},
+		{"POST", "/v1/apps/{app}/door-keys/{key}/rotate", forAdmin, `{"grace":60}`, 201, mib},
 		{"GET", "/v1/apps/{app}/webhooks", forAdmin, "", 200, 0},
 		{"POST", "/v1/apps/{app}/webhooks", forAdmin, `{"url":"https://hooks.example.com/","events":["member.left"]}`, 201, mib},
 		{"GET", "/v1/apps/{app}/webhooks/{id}", forAdmin, "", 200, 0},
@@ -89,7 +94,13 @@ func (w *world) fill(t *testing.T, r route, as string) request {
 			delivery, err = w.hooks.Test(t.Context(), app.ID, hook.ID)
 			must(t, err)
 		}
-		req.path = strings.NewReplacer("{app}", string(app.ID), "{key}", k.ID, "{id}", hook.ID, "{delivery}", delivery.ID).Replace(r.path)
+		door, err := w.tenants.CreateDoorKey(t.Context(), w.account, app.ID, tenant.DoorKeyInput{Door: tenant.DoorGoEasy})
+		must(t, err)
+		key := k.ID
+		if strings.Contains(r.path, "door-keys") {
+			key = door.ID
+		}
+		req.path = strings.NewReplacer("{app}", string(app.ID), "{key}", key, "{id}", hook.ID, "{delivery}", delivery.ID).Replace(r.path)
 	}
 	if strings.Contains(r.body, "{code}") {
 		req.body = strings.Replace(r.body, "{code}", w.link(), 1)

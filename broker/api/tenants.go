@@ -40,6 +40,14 @@ type rotator interface {
 	RotateKey(ctx context.Context, account protocol.AccountID, app protocol.AppID, id string, grace time.Duration) (tenant.Key, error)
 }
 
+type doorKeys interface {
+	CreateDoorKey(ctx context.Context, account protocol.AccountID, app protocol.AppID, in tenant.DoorKeyInput) (tenant.DoorKey, error)
+	DoorKeys(account protocol.AccountID, app protocol.AppID) ([]tenant.DoorKey, error)
+	DoorKey(account protocol.AccountID, app protocol.AppID, id string) (tenant.DoorKey, error)
+	RotateDoorKey(ctx context.Context, account protocol.AccountID, app protocol.AppID, id string, grace time.Duration) (tenant.DoorKey, error)
+	RevokeDoorKey(ctx context.Context, account protocol.AccountID, app protocol.AppID, id string) error
+}
+
 type tokens interface {
 	SignToken(p *tenant.Principal, user string, g protocol.Grants, ttl time.Duration) (token string, expires time.Time, err error)
 	NewTicket(ctx context.Context, p *tenant.Principal) (text string, expires time.Time, err error)

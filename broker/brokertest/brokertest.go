@@ -18,6 +18,7 @@ type Server struct {
 	PublishableKey string // may subscribe to everything
 	SecretKey      string
 	AccountToken   string
+	Doors          map[string]string // what other services' clients show, by their names in demo.env
 	Link           string
 	Data           string
 	Broker         *broker.Broker
@@ -62,7 +63,7 @@ func Start(t testing.TB, change ...func(*broker.Config)) *Server {
 	w := b.Welcome()
 	return &Server{
 		URL: w.URL, App: string(w.App), PublishableKey: w.PublishableKey, SecretKey: w.SecretKey,
-		AccountToken: w.AccountToken, Link: w.Link, Data: c.Data, Broker: b, stop: stop,
+		AccountToken: w.AccountToken, Doors: w.Doors, Link: w.Link, Data: c.Data, Broker: b, stop: stop,
 	}
 }
 

@@ -25,6 +25,7 @@ type App struct {
 	Limits  Limits             `json:"limits" doc:"What it may use"`
 	Rules   []Rule             `json:"rules" doc:"How its namespaces behave"`
 	JWKS    json.RawMessage    `json:"jwks,omitempty" doc:"Public keys (RFC 7517) whose tokens are taken"`
+	Doors   Doors              `json:"doors,omitzero" doc:"Whose clients are let in beside Fanfare's"`
 }
 
 // AppInput is what an app is made of.
@@ -33,6 +34,7 @@ type AppInput struct {
 	Limits Limits          `json:"limits,omitzero" doc:"What it may use"`
 	Rules  []Rule          `json:"rules,omitempty" doc:"How its namespaces behave"`
 	JWKS   json.RawMessage `json:"jwks,omitempty" doc:"Public keys (RFC 7517) whose tokens are taken: RSA of 2048 bits or more, EC P-256"`
+	Doors  Doors           `json:"doors,omitzero" doc:"Whose clients are let in beside Fanfare's; none by default"`
 }
 
 // AppPatch changes an app; nil members stay as they are.
@@ -41,6 +43,7 @@ type AppPatch struct {
 	Limits *LimitsPatch    `json:"limits,omitempty" doc:"Limits to change"`
 	Rules  *[]Rule         `json:"rules,omitempty" doc:"All rules, in place of the present ones"`
 	JWKS   json.RawMessage `json:"jwks,omitempty" doc:"Public keys in place of the present ones; null takes them away"`
+	Doors  *DoorsPatch     `json:"doors,omitempty" doc:"Doors to open and close"`
 }
 
 // appRecord is an app as it is kept. Limits are kept as they were given, so
@@ -157,7 +160,7 @@ func (t *Tenants) CreateApp(ctx context.Context, account protocol.AccountID, in 
 	if _, err := t.Account(account); err != nil {
 		return App{}, err
 	}
-	a := App{ID: protocol.AppID(newID()), Account: account, Name: in.Name, Created: now(), Limits: in.Limits, Rules: in.Rules, JWKS: in.JWKS}
+	a := App{ID: protocol.AppID(newID()), Account: account, Name: in.Name, Created: now(), Limits: in.Limits, Rules: in.Rules, JWKS: in.JWKS, Doors: in.Doors}
 	if err := checkApp(&a); err != nil {
 		return App{}, err
 	}
@@ -201,6 +204,9 @@ func (t *Tenants) UpdateApp(ctx context.Context, account protocol.AccountID, id 
 		}
 		if p.Rules != nil {
 			a.Rules = *p.Rules
+		}
+		if p.Doors != nil {
+			a.Doors = p.Doors.on(a.Doors)
 		}
 		if len(p.JWKS) > 0 {
 			a.JWKS = p.JWKS
@@ -269,6 +275,12 @@ func (t *Tenants) DeleteApp(ctx context.Context, account protocol.AccountID, id 
 	for _, k := range t.view.keysOf(app) {
 		if err := t.records.Delete(ctx, k.place(), 0); err != nil {
 			t.log.Warn("a deleted app's key could not be cleared away", "app", id, "error", err)
+			break
+		}
+	}
+	for _, k := range t.view.doorKeysOf(id) {
+		if err := t.forgetDoorKey(ctx, k); err != nil {
+			t.log.Warn("a deleted app's door key could not be cleared away", "app", id, "error", err)
 			break
 		}
 	}

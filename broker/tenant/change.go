@@ -66,13 +66,13 @@ func (c *changes) soon() {
 func (c *changes) expire(told time.Time) {
 	for {
 		at, next := time.Now(), time.Time{}
-		for r := range c.view.keyRecords {
+		for _, e := range c.view.ends() {
 			switch {
-			case r.Expires == nil || r.Revoked != nil || !r.Expires.After(told):
-			case !r.Expires.After(at):
-				c.tell(r.App, r.ID)
-			case next.IsZero() || r.Expires.Before(next):
-				next = *r.Expires
+			case !e.at.After(told):
+			case !e.at.After(at):
+				c.tell(e.app, e.id)
+			case next.IsZero() || e.at.Before(next):
+				next = e.at
 			}
 		}
 		told = at
@@ -87,6 +87,30 @@ func (c *changes) expire(told time.Time) {
 			return
 		}
 	}
+}
+
+// end is when a key of an app ends.
+type end struct {
+	app protocol.AppID
+	id  string
+	at  time.Time
+}
+
+// ends are those of all keys and door keys that have one and live.
+func (v *view) ends() (all []end) {
+	for r := range v.keyRecords {
+		if r.Expires != nil && r.Revoked == nil {
+			all = append(all, end{r.App, r.ID, *r.Expires})
+		}
+	}
+	v.mu.RLock()
+	defer v.mu.RUnlock()
+	for _, k := range v.doorKeys {
+		if r := k.record.Load(); r != nil && r.Expires != nil && r.Revoked == nil {
+			all = append(all, end{r.App, r.ID, *r.Expires})
+		}
+	}
+	return all
 }
 
 // OnChange has fn called after an app was changed or deleted (keyID is "") or

@@ -35,9 +35,10 @@ type Principal struct {
 	Grants  protocol.Grants // as they were when it was made
 	Expires time.Time       // zero: never; Leeway is forgiven after it
 
-	app  *appState // nil for administration
-	key  *keyState // nil for tokens by JWKS and sessions
-	sign *signer   // tokens by JWKS
+	app  *appState     // nil for administration
+	key  *keyState     // nil for tokens by JWKS and sessions
+	sign *signer       // tokens by JWKS
+	door *doorKeyState // of a guest or an agent
 }
 
 // LogValue is what logs may know of a principal.
@@ -71,6 +72,9 @@ func (p *Principal) now() (*appRecord, *keyRecord, error) {
 		if app = p.app.record.Load(); app == nil {
 			return nil, nil, protocol.NewError(protocol.CodeAppNotFound)
 		}
+	}
+	if p.door != nil {
+		return app, nil, p.door.check(app, at)
 	}
 	if p.sign != nil && !app.keys.has(p.sign) {
 		return nil, nil, protocol.Errorf(protocol.CodeTokenInvalid, "The token was signed with a key that is no longer in the app's jwks.")
@@ -128,6 +132,8 @@ func (k Kind) noun() string {
 		return "an account token (ffa_)"
 	case KindSession:
 		return "a dashboard session"
+	case KindGuest, KindAgent:
+		return "a key of another protocol"
 	}
 	return "a token"
 }
@@ -151,7 +157,7 @@ func (p *Principal) May(a protocol.Action, ch protocol.Channel) error {
 	if err != nil {
 		return err
 	}
-	if p.Kind == KindSecret {
+	if p.Kind == KindSecret || p.Kind == KindAgent {
 		return nil
 	}
 	if a == protocol.Publish && !setting(app.sorted, ch, true, func(r *Rule) *bool { return r.PublishFromClients }) {
@@ -161,10 +167,28 @@ func (p *Principal) May(a protocol.Action, ch protocol.Channel) error {
 	if p.Kind == KindPublishable {
 		grants = key.Grants
 	}
-	if !grants.Allows(a, ch) {
+	if !grants.Allows(a, ch) || p.Kind == KindGuest && !named(grants, a, ch) {
 		return protocol.Errorf(protocol.CodeNotGranted, "The %s does not grant %s on %q.", p.carrier(), a, ch).On(ch)
 	}
 	return nil
+}
+
+// named reports whether a guest may use ch, which it must be granted by name
+// where it is a door's own.
+func named(g protocol.Grants, a protocol.Action, ch protocol.Channel) bool {
+	if !strings.HasPrefix(string(ch), "#") {
+		return true
+	}
+	all := func(list []string) (own []string) {
+		for _, pattern := range list {
+			if strings.HasPrefix(pattern, "#") {
+				own = append(own, pattern)
+			}
+		}
+		return own
+	}
+	own := protocol.Grants{Subscribe: all(g.Subscribe), Publish: all(g.Publish), Presence: all(g.Presence), History: all(g.History)}
+	return own.Allows(a, ch)
 }
 
 func (p *Principal) carrier() string {

@@ -41,6 +41,7 @@ const (
 	maxAge          = 2_592_000 // of a history, in seconds
 	defaultMessages = 100
 	defaultAge      = 5 * time.Minute
+	cacheAge        = 30 * time.Minute // least, of a cache channel where Pusher's clients are let in
 )
 
 // checkRules returns a bad_request unless the rules can be kept.
@@ -180,7 +181,11 @@ func (t *Tenants) Webhooks(app protocol.AppID, ch protocol.Channel) bool {
 func (app *appState) keep(ch protocol.Channel) (messages int, age time.Duration) {
 	if app != nil {
 		if r := app.record.Load(); r != nil {
-			return kept(r.sorted, ch)
+			messages, age = kept(r.sorted, ch)
+			if r.Doors.Pusher && messages > 0 && age < cacheAge && isCache(ch) {
+				age = cacheAge
+			}
+			return messages, age
 		}
 	}
 	return 0, 0

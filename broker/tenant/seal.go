@@ -37,13 +37,18 @@ func (t *Tenants) sealed(id, text string) []byte {
 
 // unseal is the text of a secret key.
 func (t *Tenants) unseal(r *keyRecord) ([]byte, error) {
+	return t.open(r.ID, r.Sealed)
+}
+
+// open undoes sealed.
+func (t *Tenants) open(id string, sealed []byte) ([]byte, error) {
 	n := t.seal.NonceSize()
-	if len(r.Sealed) < n {
-		return nil, fmt.Errorf("tenant: the sealed text of %s is cut off", r.ID)
+	if len(sealed) < n {
+		return nil, fmt.Errorf("tenant: the sealed text of %s is cut off", id)
 	}
-	text, err := t.seal.Open(nil, r.Sealed[:n], r.Sealed[n:], []byte(r.ID))
+	text, err := t.seal.Open(nil, sealed[:n], sealed[n:], []byte(id))
 	if err != nil {
-		return nil, fmt.Errorf("tenant: unseal %s: %w", r.ID, err)
+		return nil, fmt.Errorf("tenant: unseal %s: %w", id, err)
 	}
 	return text, nil
 }

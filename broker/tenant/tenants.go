@@ -94,6 +94,7 @@ func (t *Tenants) watched(e bus.Entry) {
 	if sort == "key" {
 		app = t.view.appOf(id)
 	}
+	door := t.view.findDoorKey(id)
 	known := t.view.apply(e)
 	switch {
 	case sort == "key":
@@ -102,6 +103,16 @@ func (t *Tenants) watched(e bus.Entry) {
 		}
 		if known {
 			t.changes.tell(app, id)
+		}
+	case sort == "door":
+		if r := t.view.findDoorKey(id); r != nil {
+			door = r
+			if r.Expires != nil {
+				t.changes.soon()
+			}
+		}
+		if known && door != nil {
+			t.changes.tell(door.App, id)
 		}
 	case sort == "app" && known:
 		t.changes.tell(protocol.AppID(id), "")

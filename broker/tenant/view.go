@@ -21,12 +21,15 @@ type view struct {
 	log  *slog.Logger
 	keys sync.Map // key id → *keyState
 
+	byDoor sync.Map // doorKeyAt → *hung
+
 	mu       sync.RWMutex
 	accounts map[protocol.AccountID]*accountState
 	apps     map[protocol.AppID]*appState
-	names    map[string]bus.Entry // index key → its entry: which app has the name
-	last     uint64               // newest revision seen
-	news     chan struct{}        // closed at the next entry
+	names    map[string]bus.Entry     // index key → its entry: which app has the name
+	doorKeys map[string]*doorKeyState // by id
+	last     uint64                   // newest revision seen
+	news     chan struct{}            // closed at the next entry
 }
 
 type accountState struct {
@@ -63,6 +66,7 @@ func newView(log *slog.Logger) *view {
 		accounts: make(map[protocol.AccountID]*accountState),
 		apps:     make(map[protocol.AppID]*appState),
 		names:    make(map[string]bus.Entry),
+		doorKeys: make(map[string]*doorKeyState),
 		news:     make(chan struct{}),
 	}
 }
@@ -108,6 +112,12 @@ func (v *view) changed(key string, base uint64) bool {
 		if _, r := v.findKey(id); r != nil {
 			rev = r.rev
 		}
+	case "door":
+		if k := v.doorKeys[id]; k != nil {
+			if r := k.record.Load(); r != nil {
+				rev = r.rev
+			}
+		}
 	}
 	return rev > base || rev == 0 && base > 0
 }
@@ -131,6 +141,9 @@ func (v *view) apply(e bus.Entry) (known bool) {
 		_, old := v.findKey(id)
 		known = old != nil
 		err = v.applyKey(id, e)
+	case "door":
+		known = v.doorKeys[id] != nil
+		err = v.applyDoorKey(id, e)
 	case "name":
 		if e.Deleted {
 			delete(v.names, e.Key)

@@ -4,9 +4,11 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -18,6 +20,7 @@ type appCmd struct {
 	Create appCreateCmd `cmd:"" help:"Make an app."`
 	Show   appShowCmd   `cmd:"" help:"Show an app, its limits and rules."`
 	Update appUpdateCmd `cmd:"" help:"Change an app's name, limits, rules or public keys."`
+	Import appImportCmd `cmd:"" help:"Take over an app of Pusher or GoEasy with its keys, so that only the host changes."`
 	Delete appDeleteCmd `cmd:"" help:"Delete an app and its keys, for good."`
 }
 
@@ -29,6 +32,7 @@ type appInfo struct {
 	Limits  map[string]int    `json:"limits"`
 	Rules   []json.RawMessage `json:"rules"`
 	JWKS    json.RawMessage   `json:"jwks"`
+	Doors   map[string]bool   `json:"doors"`
 }
 
 // appPath is the API's address of an app, or of something below it.
@@ -309,6 +313,11 @@ func (c *console) showApp(ctx context.Context, r *rest, method, path string, bod
 	}
 	for _, rule := range a.Rules {
 		fields = append(fields, "rule", string(rule))
+	}
+	for _, door := range slices.Sorted(maps.Keys(a.Doors)) {
+		if a.Doors[door] {
+			fields = append(fields, "open door", door)
+		}
 	}
 	if len(a.JWKS) > 0 && string(a.JWKS) != "null" {
 		fields = append(fields, "jwks", fmt.Sprintf("%d bytes (see --json)", len(a.JWKS)))

@@ -37,6 +37,7 @@ type cli struct {
 
 	App   appCmd   `cmd:"" group:"admin" help:"The apps of your account."`
 	Key   keyCmd   `cmd:"" group:"admin" help:"The keys of an app."`
+	Door  doorCmd  `cmd:"" group:"admin" help:"An app's doors for clients made for Pusher or GoEasy."`
 	Token tokenCmd `cmd:"" group:"admin" help:"Tokens for an app's users."`
 
 	Webhook webhookCmd `cmd:"" group:"admin" help:"Webhooks: URLs that are told what happens in an app."`

@@ -39,6 +39,12 @@ func welcome(con *console, w broker.Welcome, v versionInfo, took time.Duration) 
 		secret = redact(secret) + "  the whole key is in demo.env"
 	}
 	field("secret key", secret)
+	if key := w.Doors["FANFARE_PUSHER_KEY"]; key != "" {
+		field("Pusher", "app_id "+w.Doors["FANFARE_PUSHER_APP_ID"]+", key "+key+"  "+con.paint(dim, "its clients work here; all keys are in demo.env"))
+	}
+	if key := w.Doors["FANFARE_GOEASY_COMMON_KEY"]; key != "" {
+		field("GoEasy", "common key "+key)
+	}
 	line("")
 	line("%s paste this into a second terminal,", con.paint(bold, "Try it:"))
 	line("")

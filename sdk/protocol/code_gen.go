@@ -56,6 +56,8 @@ const (
 	CodeKicked            Code = "kicked"
 	CodeAppNotFound       Code = "app_not_found"
 	CodeKeyNotFound       Code = "key_not_found"
+	CodeKeyTaken          Code = "key_taken"
+	CodeDoorClosed        Code = "door_closed"
 	CodeWebhookNotFound   Code = "webhook_not_found"
 	CodeDeliveryNotFound  Code = "delivery_not_found"
 	CodeWebhookLimit      Code = "webhook_limit"
@@ -123,6 +125,8 @@ func Codes() []Code {
 		CodeKicked,
 		CodeAppNotFound,
 		CodeKeyNotFound,
+		CodeKeyTaken,
+		CodeDoorClosed,
 		CodeWebhookNotFound,
 		CodeDeliveryNotFound,
 		CodeWebhookLimit,
@@ -243,6 +247,10 @@ func (c Code) Info() (Info, bool) {
 		return Info{Status: 404, Close: 4311, Message: "There is no such app, or it is not yours.", Remedy: "List your apps with fanfare app list."}, true
 	case CodeKeyNotFound:
 		return Info{Status: 404, Close: 0, Message: "The app has no such key.", Remedy: "List its keys with fanfare key list."}, true
+	case CodeKeyTaken:
+		return Info{Status: 409, Close: 0, Message: "One of these keys is in use on this server already.", Remedy: "See which of your apps has it (fanfare door list --app APP), or leave the parts out to have new keys made."}, true
+	case CodeDoorClosed:
+		return Info{Status: 403, Close: 4312, Message: "The app does not let clients of this kind in.", Remedy: "Open the door with fanfare door open."}, true
 	case CodeWebhookNotFound:
 		return Info{Status: 404, Close: 0, Message: "The app has no such webhook.", Remedy: "List its webhooks with fanfare webhook list."}, true
 	case CodeDeliveryNotFound:

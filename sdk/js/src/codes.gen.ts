@@ -54,6 +54,8 @@ export type ErrorCode =
   | "kicked"
   | "app_not_found"
   | "key_not_found"
+  | "key_taken"
+  | "door_closed"
   | "webhook_not_found"
   | "delivery_not_found"
   | "webhook_limit"
