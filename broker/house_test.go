@@ -19,6 +19,7 @@ func plan() []room {
 		{"cmd/fanfare", 9},
 		{"cmd/qrlogin", 9},
 		{"cmd/fanfare/bench", 8},
+		{"cmd/fanfare/qraudit", 8},
 		{"docs", 9},
 		{"broker/brokertest", 8},
 		{"broker", 7},

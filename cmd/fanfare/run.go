@@ -42,6 +42,8 @@ type cli struct {
 
 	Webhook webhookCmd `cmd:"" group:"admin" help:"Webhooks: URLs that are told what happens in an app."`
 
+	QR qrCmd `cmd:"" name:"qr" group:"admin" help:"Sign-in by QR code: audit a deployment."`
+
 	Version    versionCmd    `cmd:"" group:"about" help:"Show the version."`
 	Completion completionCmd `cmd:"" group:"about" help:"Print a completion script for your shell."`
 }

@@ -202,7 +202,7 @@ func (s *settings) looked(flag, setting string) string {
 
 // unknownEnv are warnings about FANFARE_* variables that nothing reads.
 func (s *settings) unknownEnv() []string {
-	known := []string{"FANFARE_CONFIG"}
+	known := []string{"FANFARE_CONFIG", phoneEnv, otherEnv}
 	for _, n := range s.names() {
 		known = append(known, envName(n))
 	}

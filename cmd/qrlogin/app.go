@@ -137,7 +137,12 @@ func (a *app) ownRoutes() http.Handler {
 	return own
 }
 
-func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) { a.handler.ServeHTTP(w, r) }
+func (a *app) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if a.public.Scheme == "https" { // browsers believe it only when they came by TLS
+		w.Header().Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	a.handler.ServeHTTP(w, r)
+}
 
 // run works until ctx is done.
 func (a *app) run(ctx context.Context) error { return a.qr.Run(ctx) }

@@ -116,8 +116,11 @@ func (a Attempt) rotate(now time.Time, ticket Hash, t Times) (Attempt, error) {
 }
 
 // takes reports whether the ticket h is one of the attempt's that still live,
-// or its user code.
+// or its user code. An attempt that ended unused is as one that never was.
 func (a Attempt) takes(h Hash, now time.Time) bool {
+	if s := a.at(now).State; s == Expired || s == Cancelled {
+		return false
+	}
 	if a.UserCode.Equal(h) && now.Before(a.PendEnds) {
 		return true
 	}
