@@ -92,6 +92,9 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("make the sign-in link: %w", err)
 	}
+	if err := ensureRules(ctx, b.tenants, f, c.Rules); err != nil {
+		return err
+	}
 	b.welcome = Welcome{
 		URL: c.PublicURL, App: f.App, PublishableKey: f.PublishableKey, SecretKey: f.SecretKey,
 		AccountToken: f.AccountToken, Doors: f.Doors, Link: c.PublicURL + "/dashboard/#code=" + code, FirstStart: isFirst, DataDir: c.Data,

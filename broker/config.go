@@ -5,6 +5,8 @@ import (
 	"log/slog"
 	"net"
 	"time"
+
+	"github.com/fanfarehq/fanfare/broker/tenant"
 )
 
 // Config says how a node runs. The zero value is a node for trying things out
@@ -44,6 +46,10 @@ type Config struct {
 	// before a publish is answered. The death of the process loses none either
 	// way. Accounts, apps and keys are always synced.
 	Sync string
+	// Rules are for namespaces of the first app, of a program that embeds the
+	// node and keeps things in it. They are added where there is no rule for the
+	// namespace yet.
+	Rules []tenant.Rule
 	// Cluster, if any, makes this node one of several. New then waits until
 	// there is a cluster; meanwhile the node answers on Listen for its health.
 	Cluster *Cluster

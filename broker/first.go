@@ -141,6 +141,31 @@ func demoDoors(ctx context.Context, t *tenant.Tenants, account protocol.AccountI
 	return doors, nil
 }
 
+// ensureRules gives the first app the rules that it is to have where it has none
+// for their namespaces.
+func ensureRules(ctx context.Context, t *tenant.Tenants, f first, wanted []tenant.Rule) error {
+	if len(wanted) == 0 {
+		return nil
+	}
+	app, err := t.App(f.Account, f.App)
+	if err != nil {
+		return fmt.Errorf("find the first app: %w", err)
+	}
+	rules := slices.Clone(app.Rules)
+	for _, r := range wanted {
+		if !slices.ContainsFunc(rules, func(has tenant.Rule) bool { return has.Namespace == r.Namespace }) {
+			rules = append(rules, r)
+		}
+	}
+	if len(rules) == len(app.Rules) {
+		return nil
+	}
+	if _, err := t.UpdateApp(ctx, f.Account, f.App, tenant.AppPatch{Rules: &rules}); err != nil {
+		return fmt.Errorf("set the first app's rules: %w", err)
+	}
+	return nil
+}
+
 // writeEnv writes the shell files that the CLI and the printed commands read.
 func writeEnv(dir, url string, f first) error {
 	demo := fmt.Sprintf("FANFARE_URL=%s\nFANFARE_PUBLISHABLE_KEY=%s\nFANFARE_SECRET_KEY=%s\nFANFARE_APP=%s\n", url, f.PublishableKey, f.SecretKey, f.App)

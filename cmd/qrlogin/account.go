@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -47,8 +48,21 @@ type form struct {
 	Passkey                     bool // passkeys can be had here
 }
 
-func (a *app) getSignIn(w http.ResponseWriter, _ *http.Request) {
-	a.draw(w, http.StatusOK, "signin.html", form{Site: a.o.site, Passkey: a.passkeys != nil})
+// PhoneURL is the page with the code, on the same way.
+func (f form) PhoneURL() string {
+	if f.ReturnTo == "" {
+		return "/login"
+	}
+	return "/login?" + url.Values{"next": {f.ReturnTo}, "login_hint": {f.User}}.Encode()
+}
+
+func (a *app) getSignIn(w http.ResponseWriter, r *http.Request) {
+	next := r.URL.Query().Get("next")
+	if next != "" && !qrlogin.LocalPath(next) {
+		http.Error(w, "next has to be a path of this site.", http.StatusBadRequest)
+		return
+	}
+	a.draw(w, http.StatusOK, "signin.html", form{Site: a.o.site, User: r.URL.Query().Get("login_hint"), ReturnTo: next, Passkey: a.passkeys != nil})
 }
 
 // signInForCode is the sign-in form at the code's own address. The way back
@@ -64,7 +78,7 @@ func (a *app) postSignIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	id, back := strings.ToLower(strings.TrimSpace(r.PostFormValue("user"))), r.PostFormValue("return_to")
-	f := form{Site: a.o.site, User: id, ReturnTo: back, ForCode: back != "", Passkey: a.passkeys != nil}
+	f := form{Site: a.o.site, User: id, ReturnTo: back, ForCode: qrlogin.ScrubPath(back) != back, Passkey: a.passkeys != nil}
 	if back == "" {
 		back = "/"
 	}
@@ -94,18 +108,32 @@ func (a *app) postSignIn(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, "Open this page by https: "+err.Error()+".", http.StatusForbidden)
 			return
 		}
-		http.Redirect(w, r, back, http.StatusSeeOther)
+		a.onward(w, r, back)
 	}
 }
 
+// onward goes where somebody wanted to go who has signed in by a form.
+func (a *app) onward(w http.ResponseWriter, r *http.Request, path string) {
+	if strings.HasPrefix(path, "/oidc/") || strings.HasPrefix(path, "/forward/") {
+		a.qr.Onward(w, r, path) // it may lead to another site
+		return
+	}
+	http.Redirect(w, r, path, http.StatusSeeOther)
+}
+
 func (a *app) postSignOut(w http.ResponseWriter, r *http.Request) {
+	a.signOut(w, r)
+	http.Redirect(w, r, "/login", http.StatusSeeOther)
+}
+
+// signOut ends the session of the request, and drops its cookie.
+func (a *app) signOut(w http.ResponseWriter, r *http.Request) {
 	if s, ok := a.current(r); ok {
-		a.drop(s)
+		a.drop(s, true)
 	}
 	if name, secure, err := a.cookieName(r); err == nil {
 		http.SetCookie(w, &http.Cookie{Name: name, Path: "/", MaxAge: -1, HttpOnly: true, Secure: secure, SameSite: http.SameSiteLaxMode})
 	}
-	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 
 // device is a session as the account page lists it.
@@ -188,7 +216,7 @@ func (a *app) postEnd(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, other := range a.sessions.list(s.User) {
-		if other.ID == r.PathValue("id") && a.drop(other) {
+		if other.ID == r.PathValue("id") && a.drop(other, true) {
 			a.note(s.User, "ended", other.Label, a.ip(r).String())
 			http.Redirect(w, r, "/", http.StatusSeeOther)
 			return
@@ -205,7 +233,7 @@ func (a *app) postEndOthers(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	for _, other := range a.sessions.list(s.User) {
-		if other.ID != s.ID && a.drop(other) {
+		if other.ID != s.ID && a.drop(other, true) {
 			a.note(s.User, "ended", other.Label, a.ip(r).String())
 		}
 	}

@@ -13,6 +13,7 @@ import (
 
 	fanfare "github.com/fanfarehq/fanfare/sdk/go"
 	"github.com/fanfarehq/fanfare/sdk/qrlogin"
+	"github.com/fanfarehq/fanfare/sdk/qrlogin/oidc"
 )
 
 //go:embed ui
@@ -30,6 +31,7 @@ type app struct {
 	activity *activity
 	tries    *tries
 	qr       *qrlogin.Server
+	oidc     *oidc.Provider
 	pages    *template.Template
 	handler  http.Handler
 	told     sync.WaitGroup // pushes under way
@@ -57,6 +59,9 @@ type appOptions struct {
 	policy     qrlogin.Policy
 	hosts      []qrlogin.Host
 	devices    []qrlogin.DeviceClient // none: RFC 8628 is off
+	clients    *clients               // apps that sign their people in here
+	keys       *oidc.Keys
+	grants     oidc.Store // default in memory
 	log        *slog.Logger
 }
 
@@ -74,6 +79,9 @@ func newApp(o appOptions) (a *app, err error) {
 	if a.qr, err = a.newQR(); err != nil {
 		return nil, err
 	}
+	if a.oidc, err = a.newProvider(); err != nil {
+		return nil, err
+	}
 	mux := http.NewServeMux()
 	for pattern, h := range o.mounts {
 		mux.Handle(pattern, h)
@@ -81,6 +89,10 @@ func newApp(o appOptions) (a *app, err error) {
 	for _, pattern := range []string{"/qr/", "/q/", "/Q/"} {
 		mux.Handle(pattern, a.qr)
 	}
+	for _, pattern := range []string{"/oidc/", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"} {
+		mux.Handle(pattern, a.oidc)
+	}
+	mux.Handle("/userinfo", a.userinfo())
 	mux.Handle("/", a.guard(a.ownRoutes()))
 	a.handler = accessLog(o.log, a.ip, mux)
 	return a, nil
@@ -116,10 +128,6 @@ func (a *app) ownRoutes() http.Handler {
 	own.HandleFunc("POST /account/devices/end-others", a.postEndOthers)
 	own.HandleFunc("POST /account/browsers/forget", a.postForget)
 	own.HandleFunc("GET /funnel", a.getFunnel)
-	if len(a.o.devices) > 0 {
-		own.Handle("GET /.well-known/oauth-authorization-server", a.qr.DeviceMetadata())
-		own.HandleFunc("GET /userinfo", a.getUserinfo)
-	}
 	if a.passkeys != nil {
 		own.HandleFunc("POST /passkey/begin", a.postPasskeyBegin)
 		own.HandleFunc("POST /passkey/finish", a.postPasskeyFinish)
@@ -211,7 +219,10 @@ func (a *app) begin(w http.ResponseWriter, r *http.Request, one session) error {
 		return err
 	}
 	if old, ok := a.current(r); ok {
-		a.drop(old)
+		if old.User == one.User {
+			one.Root = old.Root // what apps got through it goes on
+		}
+		a.drop(old, old.User != one.User)
 	}
 	one.Label, one.IP = describe(r).Label(), a.ip(r).String()
 	secret, s := a.sessions.add(one)
@@ -224,10 +235,17 @@ func (a *app) begin(w http.ResponseWriter, r *http.Request, one session) error {
 }
 
 // drop ends a session: its next request is refused, and its live connection is
-// closed.
-func (a *app) drop(s session) bool {
+// closed. With apps, what apps got through it ends too.
+func (a *app) drop(s session, apps bool) bool {
 	if !a.sessions.end(s.User, s.ID) {
 		return false
+	}
+	if apps {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := a.oidc.EndSession(ctx, s.Root); err != nil {
+			a.o.log.Error("the tokens of a session could not be ended", "error", err)
+		}
 	}
 	a.told.Go(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"sync"
@@ -19,6 +20,7 @@ import (
 	fanfare "github.com/fanfarehq/fanfare/sdk/go"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 	"github.com/fanfarehq/fanfare/sdk/qrlogin"
+	"github.com/fanfarehq/fanfare/sdk/qrlogin/oidc"
 )
 
 // silent is a Fanfare that nobody listens to.
@@ -49,8 +51,12 @@ func quick(t *testing.T, change ...func(*appOptions)) (*app, *safeBuffer) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	keys, err := oidc.OpenKeys(filepath.Join(t.TempDir(), "keys.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	log := &safeBuffer{}
-	o := appOptions{ff: &silent{}, users: list, browsers: known, publicURL: "http://127.0.0.1:8090", site: "Test", log: slog.New(slog.NewTextHandler(log, nil))}
+	o := appOptions{keys: keys, ff: &silent{}, users: list, browsers: known, publicURL: "http://127.0.0.1:8090", site: "Test", log: slog.New(slog.NewTextHandler(log, nil))}
 	for _, f := range change {
 		f(&o)
 	}

@@ -28,14 +28,26 @@ type config struct {
 	times        qrlogin.Times
 	hosts        string // a file, see readHosts
 	devices      []qrlogin.DeviceClient
+	clients      string // a file, see openClients
 }
 
 const usage = `qrlogin signs people in by scanning a QR code with a phone.
 
   qrlogin [flags]
+  qrlogin client add|list|remove   apps that sign their people in here (OpenID Connect)
 
 Flags (each also as environment variable, such as QRLOGIN_LISTEN):
 `
+
+// flagsOf makes flags whose defaults the environment may replace.
+func flagsOf(fs *flag.FlagSet, env func(string) string) func(to *string, name, def, what string) {
+	return func(to *string, name, def, what string) {
+		if v := env("QRLOGIN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); v != "" {
+			def = v
+		}
+		fs.StringVar(to, name, def, what)
+	}
+}
 
 // parseConfig reads flags; what they leave out comes from the environment,
 // then from the defaults.
@@ -44,12 +56,7 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 	var proxies, devices string
 	fs := flag.NewFlagSet("qrlogin", flag.ContinueOnError)
 	fs.SetOutput(out)
-	text := func(to *string, name, def, what string) {
-		if v := env("QRLOGIN_" + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))); v != "" {
-			def = v
-		}
-		fs.StringVar(to, name, def, what)
-	}
+	text := flagsOf(fs, env)
 	text(&c.listen, "listen", "127.0.0.1:8090", "`address` to listen on; 0.0.0.0:8090 for all of the network")
 	text(&c.data, "data", "qrlogin-data", "`folder` for the users and, when embedded, for Fanfare")
 	text(&c.publicURL, "public-url", "", "`URL` at which phones reach this app; default made from --listen")
@@ -61,6 +68,7 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 	fs.DurationVar(&c.times.Grace, "grace", 10*time.Second, "how long a replaced code is still `taken`")
 	text(&c.hosts, "hosts", "", "JSON `file` with the backends that may use the API under /qr/host/")
 	text(&devices, "devices", "", "public `clients` that may sign in by a code (RFC 8628), like 'tv=Living room TV,cli=Command line'")
+	text(&c.clients, "clients", "", "JSON `file` with the apps that sign their people in here (OpenID Connect); default clients.json in the data folder")
 	text(&proxies, "trusted-proxy", "", "`networks` of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8,::1")
 	// Its default is not shown in the usage, because it may be a password.
 	fs.StringVar(&c.demoPassword, "demo-password", "", "new `password` of the user demo, at least 8 characters; default a random one at the first start")
@@ -87,7 +95,7 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 		if !ok || id == "" || name == "" {
 			return c, fmt.Errorf("--devices %q: give id=name, with commas between", one)
 		}
-		c.devices = append(c.devices, qrlogin.DeviceClient{ID: id, Name: name, Scopes: []string{"profile"}})
+		c.devices = append(c.devices, qrlogin.DeviceClient{ID: id, Name: name, Scopes: []string{"profile", "openid", "offline_access"}})
 	}
 	return c, c.check(proxies)
 }

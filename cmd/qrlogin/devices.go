@@ -2,29 +2,27 @@ package main
 
 import (
 	"context"
-	"net/http"
-	"strings"
+	"time"
 
 	"github.com/fanfarehq/fanfare/sdk/qrlogin"
+	"github.com/fanfarehq/fanfare/sdk/qrlogin/oidc"
 )
 
-// deviceToken makes a session for a device; its access token is the session's
-// secret. So a device stands in the list of devices, and can be ended there.
-func (a *app) deviceToken(_ context.Context, l qrlogin.Login, c qrlogin.DeviceClient, _ string) (qrlogin.DeviceToken, error) {
-	secret, s := a.sessions.add(session{User: l.User.ID, Label: c.Name, IP: l.Browser.IP, Via: "Code, confirmed on " + l.Phone.Label(), Passed: true, Device: true})
+// deviceToken makes a session for a device, and tokens that end with it. So a
+// device stands in the list of devices, and can be ended there.
+func (a *app) deviceToken(ctx context.Context, l qrlogin.Login, c qrlogin.DeviceClient, scope string) (qrlogin.DeviceToken, error) {
+	_, s := a.sessions.add(session{User: l.User.ID, Label: c.Name, IP: l.Browser.IP, Via: "Code, confirmed on " + l.Phone.Label(), Passed: true, Device: true})
+	t, err := a.oidc.Grant(ctx, oidc.Session{ID: s.Root, User: s.User, Since: s.Created}, deviceClient(c), scope)
+	if err != nil {
+		a.sessions.end(s.User, s.ID)
+		return qrlogin.DeviceToken{}, err
+	}
 	a.tell(s.User, "signed_in", s)
-	return qrlogin.DeviceToken{AccessToken: secret, ExpiresIn: sessionLife}, nil
+	return qrlogin.DeviceToken{AccessToken: t.Access, RefreshToken: t.Refresh, IDToken: t.ID, ExpiresIn: time.Duration(t.Expires) * time.Second}, nil
 }
 
-// getUserinfo tells a device whose it is.
-func (a *app) getUserinfo(w http.ResponseWriter, r *http.Request) {
-	token, _ := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
-	s, ok := a.sessions.get(token)
-	if !ok || !s.Device {
-		w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`)
-		jsonFault(w, http.StatusUnauthorized, "The token is not known or has ended.")
-		return
-	}
-	one, _ := a.users.get(s.User)
-	jsonAnswer(w, http.StatusOK, map[string]string{"sub": s.User, "name": one.Name})
+// deviceClient is a device's client as the provider knows it: one that may
+// refresh its tokens, and has no page to come from.
+func deviceClient(c qrlogin.DeviceClient) oidc.Client {
+	return oidc.Client{ID: c.ID, Name: c.Name, Secret: c.Secret, Scopes: c.Scopes}
 }

@@ -11,7 +11,7 @@ import (
 func TestDeviceSignsIn(t *testing.T) {
 	p := start(t, nil, "--devices", "tv=Living room TV")
 	tv, phone := p.agent(), p.phoneOf("ada")
-	if g := tv.want(200, "GET", "/.well-known/oauth-authorization-server", nil); g.str("token_endpoint") != p.url+"/qr/oauth/token" {
+	if g := tv.want(200, "GET", "/.well-known/oauth-authorization-server", nil); g.str("token_endpoint") != p.url+"/oidc/token" {
 		t.Errorf("%s", g.text)
 	}
 	begun := tv.want(200, "POST", "/qr/oauth/device_authorization", url.Values{"client_id": {"tv"}})

@@ -22,18 +22,22 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	c, err := parseConfig(os.Args[1:], os.Getenv, os.Stderr)
-	if errors.Is(err, flag.ErrHelp) {
-		return
-	}
-	if err == nil {
-		log := slog.New(slog.NewTextHandler(os.Stderr, nil))
-		err = serve(ctx, c, os.Stdout, log)
-	}
-	if err != nil {
+	err := command(ctx, os.Args[1:])
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "qrlogin:", err)
 		os.Exit(1)
 	}
+}
+
+func command(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == "client" {
+		return clientCommand(args[1:], os.Getenv, os.Stdout, os.Stderr)
+	}
+	c, err := parseConfig(args, os.Getenv, os.Stderr)
+	if err != nil {
+		return err
+	}
+	return serve(ctx, c, os.Stdout, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
 
 // serve runs the site until ctx is done. Everything that it starts has ended
@@ -69,9 +73,14 @@ func serve(ctx context.Context, c config, out io.Writer, log *slog.Logger) (err 
 		return err
 	}
 	defer func() { err = errors.Join(err, src.close()) }()
+	apps, keys, grants, err := openApps(c, src, log)
+	if err != nil {
+		return err
+	}
 	a, err := newApp(appOptions{
 		ff: src.client, fanfareURL: src.browserURL, mounts: src.mounts, users: list, browsers: known, publicURL: publicURL, site: c.site,
-		showLink: isLocal(publicURL), proxies: c.proxies, policy: qrlogin.Policy(c.digits), times: c.times, hosts: hosts, devices: c.devices, log: log,
+		showLink: isLocal(publicURL), proxies: c.proxies, policy: qrlogin.Policy(c.digits), times: c.times, hosts: hosts, devices: c.devices,
+		clients: apps, keys: keys, grants: grants, log: log,
 	})
 	if err != nil {
 		return err

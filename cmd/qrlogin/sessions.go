@@ -17,6 +17,7 @@ type session struct {
 	Label   string // "Chrome on Linux"
 	IP      string
 	Via     string // how it was signed in
+	Root    string // the ID of the first of those that followed each other as the user signed in anew
 	Passed  bool   // let in by another device, so of limited power
 	Device  bool   // a thing that has a token, and no cookie
 	Created time.Time
@@ -45,6 +46,9 @@ func (s *sessions) add(one session) (secret string, added session) {
 	secret = rand.Text() + rand.Text()
 	one.ID, one.Created = rand.Text(), time.Now()
 	one.Seen = one.Created
+	if one.Root == "" {
+		one.Root = one.ID
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget()

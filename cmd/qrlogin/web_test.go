@@ -74,9 +74,14 @@ func startSiteWith(t *testing.T, c config, change ...func(*appOptions)) *site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	apps, keys, grants, err := openApps(c, src, log)
+	if err != nil {
+		t.Fatal(err)
+	}
 	plenty := qrlogin.Rate{PerMinute: 100_000, Burst: 100_000}
 	o := appOptions{
 		ff: src.client, fanfareURL: src.browserURL, mounts: src.mounts, users: list, browsers: known, publicURL: s.url, site: "Fanfare Demo", policy: qrlogin.Never, log: log,
+		clients: apps, keys: keys, grants: grants,
 		limits: qrlogin.Limits{Create: plenty, Scan: plenty, Decide: plenty, Exchange: plenty, Read: plenty},
 	}
 	for _, f := range change {

@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"strings"
 )
 
@@ -79,9 +80,37 @@ func (p *pages) draw(w http.ResponseWriter, r *http.Request, status int, name st
 }
 
 func (s *Server) getLogin(w http.ResponseWriter, r *http.Request) error {
+	next, err := nextOf(r)
+	if err != nil {
+		return err
+	}
+	password, hint := s.o.PasswordURL, r.URL.Query().Get("login_hint")
+	if more := (url.Values{"next": {next}, "login_hint": {hint}}); password != "" && next != "" {
+		password += "?" + more.Encode()
+	}
 	return s.pages.draw(w, r, http.StatusOK, "login.html", map[string]any{
-		"Site": s.o.Site, "Password": s.o.PasswordURL, "Passkey": s.o.PasskeyURL, "ShowLink": s.o.ShowLink,
+		"Site": s.o.Site, "Password": password, "Passkey": s.o.PasskeyURL, "ShowLink": s.o.ShowLink, "Next": next,
 	})
+}
+
+// nextOf is where the request wants to go after sign-in, "" for nowhere in
+// particular.
+func nextOf(r *http.Request) (string, error) {
+	next := r.FormValue("next")
+	if next != "" && !LocalPath(next) {
+		return "", badRequest("next has to be a path of this site.")
+	}
+	return next, nil
+}
+
+// Onward goes to a path after a form was sent. It is a page, and no redirect:
+// browsers hold the redirects behind a form against the page's policy, and the
+// path may lead on to another site.
+func (s *Server) Onward(w http.ResponseWriter, r *http.Request, path string) {
+	s.harden(w.Header())
+	if err := s.pages.draw(w, r, http.StatusOK, "onward.html", map[string]any{"Site": s.o.Site, "Path": path}); err != nil {
+		s.refuse(w, r, err)
+	}
 }
 
 // approvePage is the phone's page: for a ticket, for a browser that asks, or to

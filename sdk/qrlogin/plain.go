@@ -4,6 +4,7 @@ import (
 	"encoding/base32"
 	"errors"
 	"net/http"
+	"net/url"
 	"time"
 )
 
@@ -44,12 +45,24 @@ func (s *Server) plainRoutes(route func(string, *limiter, func(http.ResponseWrit
 
 // postPlain begins an attempt for a page without scripts.
 func (s *Server) postPlain(w http.ResponseWriter, r *http.Request) error {
+	next, err := nextOf(r)
+	if err != nil {
+		return err
+	}
 	b, err := s.openFor(w, r, Attempt{Kind: ByPlain, Browser: s.browserOf(r), Headless: headless(r), BrowserKey: s.browserKey(r)})
 	if err != nil {
 		return err
 	}
-	http.Redirect(w, r, "/qr/plain/"+b.ID, http.StatusSeeOther)
+	http.Redirect(w, r, "/qr/plain/"+b.ID+withNext(next), http.StatusSeeOther)
 	return nil
+}
+
+// withNext is the query that carries next through the pages without scripts.
+func withNext(next string) string {
+	if next == "" {
+		return ""
+	}
+	return "?" + url.Values{"next": {next}}.Encode()
 }
 
 // plainBound is the attempt of a page without scripts.
@@ -70,8 +83,12 @@ func (s *Server) getPlain(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	next, err := nextOf(r)
+	if err != nil {
+		return err
+	}
 	v := s.viewOf(a)
-	data := map[string]any{"Site": s.o.Site, "ID": a.ID, "State": string(a.State), "Reason": a.Reason, "Profile": v.Profile, "Digits": v.Digits, "Tries": v.Tries}
+	data := map[string]any{"Query": withNext(next), "Site": s.o.Site, "ID": a.ID, "State": string(a.State), "Reason": a.Reason, "Profile": v.Profile, "Digits": v.Digits, "Tries": v.Tries}
 	if a.State == Pending {
 		data["Code"], data["CodeURL"] = s.plainUserCode(secret), s.codeURL()
 	}
@@ -96,11 +113,15 @@ func (s *Server) postPlainCode(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	next, err := nextOf(r)
+	if err != nil {
+		return err
+	}
 	// What was typed too late shows on the page.
 	if _, err := s.typeCode(r, secret, s.plainVerifier(secret), r.PostFormValue("code")); err != nil && !errors.Is(err, errState) && problemOf(err).Status != http.StatusConflict {
 		return err
 	}
-	http.Redirect(w, r, "/qr/plain/"+a.ID, http.StatusSeeOther)
+	http.Redirect(w, r, "/qr/plain/"+a.ID+withNext(next), http.StatusSeeOther)
 	return nil
 }
 
@@ -111,8 +132,12 @@ func (s *Server) postPlainFinish(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	next, err := nextOf(r)
+	if err != nil {
+		return err
+	}
 	if a.State != Approved {
-		http.Redirect(w, r, "/qr/plain/"+a.ID, http.StatusSeeOther)
+		http.Redirect(w, r, "/qr/plain/"+a.ID+withNext(next), http.StatusSeeOther)
 		return nil
 	}
 	if a, err = s.consume(r, a.ID, secret, s.plainVerifier(secret)); err != nil {
@@ -121,7 +146,11 @@ func (s *Server) postPlainFinish(w http.ResponseWriter, r *http.Request) error {
 	if err := s.letIn(w, r, a); err != nil {
 		return err
 	}
-	http.Redirect(w, r, s.o.AfterLogin, http.StatusSeeOther)
+	if next == "" {
+		http.Redirect(w, r, s.o.AfterLogin, http.StatusSeeOther)
+	} else {
+		s.Onward(w, r, next)
+	}
 	s.tellPhone(r.Context(), a, "completed")
 	return nil
 }

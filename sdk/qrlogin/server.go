@@ -113,7 +113,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // LoginPage is the page with the code, to be mounted where the app likes it
-// better than at /qr/login.
+// better than at /qr/login. Its query may hold next, a path of this origin to
+// go to in place of AfterLogin, and login_hint, the name of who is expected;
+// both go on to PasswordURL.
 func (s *Server) LoginPage() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.harden(w.Header())

@@ -3,7 +3,8 @@
 // The login code (PKCE verifier) stays in here. No dependencies.
 //
 // Attributes: src ("/qr"), lang, theme (light, dark), size (CSS px), password and
-// passkey (paths), no-code (no typed code), start (manual: waits for start()).
+// passkey (paths), next (a path to go to in place of the server's), no-code (no
+// typed code), start (manual: waits for start()).
 // Events: qr-state {state}; qr-success {name, next}, which goes to next unless
 // it is prevented; qr-error {code, status}.
 import { Face, style } from "./face.js";
@@ -170,6 +171,7 @@ class FanfareQRLogin extends HTMLElement {
   }
 
   async #welcome(mine, { name, next }) {
+    next = this.getAttribute("next") || next;
     this.dataset.at = String(Date.now()); // the session's cookie is here
     this.#end(mine, "done", { name: name ?? "" });
     const goes = this.dispatchEvent(new CustomEvent("qr-success", { detail: { name, next }, bubbles: true, composed: true, cancelable: true }));
