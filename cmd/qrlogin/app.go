@@ -59,6 +59,7 @@ type appOptions struct {
 	policy     qrlogin.Policy
 	hosts      []qrlogin.Host
 	devices    []qrlogin.DeviceClient // none: RFC 8628 is off
+	forward    string                 // the domain of apps behind proxies; "": none
 	clients    *clients               // apps that sign their people in here
 	keys       *oidc.Keys
 	grants     oidc.Store // default in memory
@@ -93,7 +94,9 @@ func newApp(o appOptions) (a *app, err error) {
 		mux.Handle(pattern, a.oidc)
 	}
 	mux.Handle("/userinfo", a.userinfo())
-	mux.Handle("/", a.guard(a.ownRoutes()))
+	own := a.ownRoutes()
+	a.forwardRoutes(mux, own)
+	mux.Handle("/", a.guard(own))
 	a.handler = accessLog(o.log, a.ip, mux)
 	return a, nil
 }
@@ -114,7 +117,7 @@ func (a *app) newQR() (*qrlogin.Server, error) {
 	return qrlogin.New(options)
 }
 
-func (a *app) ownRoutes() http.Handler {
+func (a *app) ownRoutes() *http.ServeMux {
 	own := http.NewServeMux()
 	own.HandleFunc("GET /{$}", a.getAccount)
 	own.Handle("GET /login", a.qr.LoginPage())

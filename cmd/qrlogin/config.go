@@ -29,6 +29,7 @@ type config struct {
 	hosts        string // a file, see readHosts
 	devices      []qrlogin.DeviceClient
 	clients      string // a file, see openClients
+	forward      string // the domain of apps behind proxies
 }
 
 const usage = `qrlogin signs people in by scanning a QR code with a phone.
@@ -69,7 +70,8 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 	text(&c.hosts, "hosts", "", "JSON `file` with the backends that may use the API under /qr/host/")
 	text(&devices, "devices", "", "public `clients` that may sign in by a code (RFC 8628), like 'tv=Living room TV,cli=Command line'")
 	text(&c.clients, "clients", "", "JSON `file` with the apps that sign their people in here (OpenID Connect); default clients.json in the data folder")
-	text(&proxies, "trusted-proxy", "", "`networks` of proxies whose X-Forwarded-For is believed, like 10.0.0.0/8,::1")
+	text(&c.forward, "forward-domain", "", "`domain`, like example.com, whose apps' proxies may ask at /forward/auth who is signed in; this site has to be under it, too")
+	text(&proxies, "trusted-proxy", "", "`networks` of proxies whose X-Forwarded-… is believed, like 10.0.0.0/8,::1")
 	// Its default is not shown in the usage, because it may be a password.
 	fs.StringVar(&c.demoPassword, "demo-password", "", "new `password` of the user demo, at least 8 characters; default a random one at the first start")
 	fs.Usage = func() {
@@ -110,6 +112,9 @@ func (c *config) check(proxies string) error {
 			return fmt.Errorf("--public-url %q: give scheme and host, like https://id.example.com", c.publicURL)
 		}
 	}
+	if err := c.checkForward(); err != nil {
+		return err
+	}
 	for part := range strings.FieldsFuncSeq(proxies, func(r rune) bool { return r == ',' || r == ' ' }) {
 		p, err := netip.ParsePrefix(part)
 		if err != nil {
@@ -132,8 +137,29 @@ func (c *config) check(proxies string) error {
 	if c.demoPassword != "" && len(c.demoPassword) < 8 {
 		return errors.New("--demo-password is too short: give at least 8 characters")
 	}
+	if c.forward != "" && len(c.proxies) == 0 {
+		return errors.New("--forward-domain needs --trusted-proxy: name the networks of the proxies that ask")
+	}
 	if (c.fanfareURL == "") != (c.fanfareKey == "") {
 		return errors.New("set both FANFARE_URL and FANFARE_SECRET_KEY, or neither to embed Fanfare")
+	}
+	return nil
+}
+
+// checkForward: browsers take a cookie for a domain of two names or more, from
+// a site under it.
+func (c *config) checkForward() error {
+	if c.forward == "" {
+		return nil
+	}
+	c.forward = strings.ToLower(strings.TrimPrefix(c.forward, "."))
+	_, notIP := netip.ParseAddr(c.forward)
+	if strings.Count(c.forward, ".") == 0 || strings.ContainsAny(c.forward, "/:@*, ") || notIP == nil {
+		return fmt.Errorf("--forward-domain %q: give the domain above your apps, like example.com", c.forward)
+	}
+	u, err := url.Parse(c.publicURL)
+	if err != nil || !under(u.Hostname(), c.forward) {
+		return fmt.Errorf("--public-url %q is not under --forward-domain %s, so browsers would not take its cookie", c.publicURL, c.forward)
 	}
 	return nil
 }

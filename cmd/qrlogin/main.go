@@ -80,7 +80,7 @@ func serve(ctx context.Context, c config, out io.Writer, log *slog.Logger) (err 
 	a, err := newApp(appOptions{
 		ff: src.client, fanfareURL: src.browserURL, mounts: src.mounts, users: list, browsers: known, publicURL: publicURL, site: c.site,
 		showLink: isLocal(publicURL), proxies: c.proxies, policy: qrlogin.Policy(c.digits), times: c.times, hosts: hosts, devices: c.devices,
-		clients: apps, keys: keys, grants: grants, log: log,
+		forward: c.forward, clients: apps, keys: keys, grants: grants, log: log,
 	})
 	if err != nil {
 		return err

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"sync"
 	"time"
@@ -22,6 +25,8 @@ type session struct {
 	Device  bool   // a thing that has a token, and no cookie
 	Created time.Time
 	Seen    time.Time
+
+	pass qrlogin.Hash // of what shows at proxies that somebody is signed in; zero: none was asked for
 }
 
 const (
@@ -34,11 +39,41 @@ const (
 // sessions are all signed-in browsers, in memory: a restart signs everybody
 // out. Safe for concurrent use; bounded by maxPerUser for each user.
 type sessions struct {
-	mu sync.Mutex
-	m  map[qrlogin.Hash]session
+	passKey string
+
+	mu     sync.Mutex
+	m      map[qrlogin.Hash]session
+	passes map[qrlogin.Hash]qrlogin.Hash // of a pass, that of its session's secret
 }
 
-func newSessions() *sessions { return &sessions{m: map[qrlogin.Hash]session{}} }
+func newSessions() *sessions {
+	return &sessions{passKey: rand.Text(), m: map[qrlogin.Hash]session{}, passes: map[qrlogin.Hash]qrlogin.Hash{}}
+}
+
+// passOf is the pass of the session with that secret: something else that shows
+// it, for apps behind proxies to see, which are not to see the secret.
+func (s *sessions) passOf(secret string) (pass string, ok bool) {
+	mac := hmac.New(sha256.New, []byte(s.passKey))
+	_, _ = mac.Write([]byte(secret)) // a hash does not fail
+	pass = hex.EncodeToString(mac.Sum(nil))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	h := qrlogin.HashOf(secret)
+	one, ok := s.m[h]
+	if !ok || over(one) {
+		return "", false
+	}
+	one.pass = qrlogin.HashOf(pass)
+	s.m[h], s.passes[one.pass] = one, h
+	return pass, true
+}
+
+// byPass is the live session of a pass.
+func (s *sessions) byPass(pass string) (session, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live(s.passes[qrlogin.HashOf(pass)])
+}
 
 // add makes a session and returns its secret. The user's oldest goes where
 // there are too many.
@@ -63,7 +98,10 @@ func (s *sessions) add(one session) (secret string, added session) {
 func (s *sessions) get(secret string) (session, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := qrlogin.HashOf(secret)
+	return s.live(qrlogin.HashOf(secret))
+}
+
+func (s *sessions) live(h qrlogin.Hash) (session, bool) {
 	one, ok := s.m[h]
 	if !ok || over(one) {
 		return session{}, false
@@ -108,6 +146,7 @@ func (s *sessions) drop(id string) {
 	for h, one := range s.m {
 		if one.ID == id {
 			delete(s.m, h)
+			delete(s.passes, one.pass)
 		}
 	}
 }
@@ -116,6 +155,7 @@ func (s *sessions) forget() {
 	for h, one := range s.m {
 		if over(one) {
 			delete(s.m, h)
+			delete(s.passes, one.pass)
 		}
 	}
 }
