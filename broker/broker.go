@@ -19,6 +19,7 @@ import (
 	"github.com/fanfarehq/fanfare/broker/door/sse"
 	"github.com/fanfarehq/fanfare/broker/door/ws"
 	"github.com/fanfarehq/fanfare/broker/hub"
+	"github.com/fanfarehq/fanfare/broker/ledger"
 	"github.com/fanfarehq/fanfare/broker/session"
 	"github.com/fanfarehq/fanfare/broker/stats"
 	"github.com/fanfarehq/fanfare/broker/tenant"
@@ -37,6 +38,8 @@ type Broker struct {
 	tenants  *tenant.Tenants
 	hooks    *webhook.Webhooks
 	hub      *hub.Hub
+	stats    *stats.Stats
+	ledger   *ledger.Ledger
 	sessions *session.Set
 	ws       *ws.Door
 	front    *front
@@ -59,7 +62,7 @@ type Broker struct {
 // line that a person can act on.
 func New(ctx context.Context, c Config) (*Broker, error) {
 	c = c.withDefaults()
-	b := &Broker{config: c, log: c.Logger, front: &front{}, failed: make(chan error, 2), ceiling: ceiling{most: c.MaxMemory, log: c.Logger}}
+	b := &Broker{config: c, log: c.Logger, stats: stats.New(), front: &front{}, failed: make(chan error, 2), ceiling: ceiling{most: c.MaxMemory, log: c.Logger}}
 	b.base, b.cut = context.WithCancel(context.WithoutCancel(ctx))
 	if err := b.build(ctx); err != nil {
 		b.Close()
@@ -100,7 +103,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 		AccountToken: f.AccountToken, Doors: f.Doors, Link: c.PublicURL + "/dashboard/#code=" + code, FirstStart: isFirst, DataDir: c.Data,
 	}
 
-	counters := stats.New()
+	counters := b.stats
 	if b.hooks, err = b.openWebhooks(ctx, key, counters); err != nil {
 		return err
 	}
@@ -110,6 +113,9 @@ func (b *Broker) build(ctx context.Context) (err error) {
 		b.tenants.Share(b.bus.Peers())
 	}
 	if b.hub, err = hub.New(o); err != nil {
+		return err
+	}
+	if b.ledger, err = b.openLedger(ctx); err != nil {
 		return err
 	}
 	b.sessions = session.NewSet(session.Options{
@@ -129,7 +135,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	mux.Handle(BackupPath, b.backups(f.Account))
 	mux.Handle(ClusterPath, b.state(f.Account))
 	mux.Handle("/", api.New(api.Options{
-		Tenants: b.tenants, Hub: b.hub, Crowd: b.hub, Connections: b.sessions, Webhooks: b.hooks, Deliveries: b.hooks, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
+		Tenants: b.tenants, Hub: b.hub, Crowd: b.hub, Connections: b.sessions, Webhooks: b.hooks, Deliveries: b.hooks, Ledger: b.ledger, Operator: f.Account, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
 		Version: api.Version{Version: c.Version, Commit: c.Commit}, Durability: c.Sync, SDK: js.Dist, Dashboard: dashboard.Handler(),
 	}))
 	var all http.Handler = mux
@@ -190,7 +196,7 @@ func (b *Broker) openTenants(ctx context.Context, key [32]byte) (*tenant.Tenants
 	if err != nil {
 		return nil, err
 	}
-	return tenant.Open(ctx, tenant.Options{Records: records, Tickets: tickets, Sessions: sessions, MasterKey: key, Logger: b.log})
+	return tenant.Open(ctx, tenant.Options{Records: records, Tickets: tickets, Sessions: sessions, MasterKey: key, Stats: b.stats, Logger: b.log})
 }
 
 // explain makes one line of the faults that people meet at the start.
@@ -234,6 +240,7 @@ func (b *Broker) Run(ctx context.Context) error {
 	defer b.cut()
 	b.serve()
 	b.serving.Go(func() { b.ceiling.run(b.base) })
+	b.serving.Go(func() { _ = b.ledger.Run(b.base) }) // nil, when base ends
 	sending, endSending := context.WithCancel(b.base)
 	defer endSending()
 	b.serving.Go(func() {
@@ -306,6 +313,11 @@ func (b *Broker) Close() error {
 		}
 		if b.hub != nil {
 			b.hub.Close()
+		}
+		if b.ledger != nil {
+			if err := b.ledger.Close(); err != nil {
+				b.log.Error("what apps used in the last second is lost", "error", err)
+			}
 		}
 		if b.hooks != nil {
 			b.hooks.Close()

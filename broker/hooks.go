@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/fanfarehq/fanfare/broker/bus"
+	"github.com/fanfarehq/fanfare/broker/ledger"
 	"github.com/fanfarehq/fanfare/broker/stats"
 	"github.com/fanfarehq/fanfare/broker/webhook"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
@@ -28,6 +29,32 @@ func (b *Broker) openWebhooks(ctx context.Context, key [32]byte, counters *stats
 		Records: records, Queue: queue, Log: journal, MasterKey: key, Stats: counters,
 		Shared: b.config.Cluster != nil, AllowPrivate: b.config.WebhooksPrivate, Logger: b.log,
 	})
+}
+
+// openLedger makes the room that writes down what apps use.
+func (b *Broker) openLedger(ctx context.Context) (*ledger.Ledger, error) {
+	store, err := b.bus.Bucket(ctx, "usage", bus.BucketOptions{Relaxed: true, Listed: true})
+	if err != nil {
+		return nil, err
+	}
+	return ledger.New(ctx, ledger.Options{
+		Store: store, Stats: b.stats, Log: b.log, Stored: b.bus.Stored, Warn: b.warn, Shared: b.config.Cluster != nil,
+		Apps: func(account protocol.AccountID) (ids []protocol.AppID) {
+			for _, a := range b.tenants.Apps(account) {
+				ids = append(ids, a.ID)
+			}
+			return ids
+		},
+	})
+}
+
+// warn tells the log, and the webhooks of all of an account's apps, how much
+// of a quota is used.
+func (b *Broker) warn(account protocol.AccountID, u stats.Use, percent int) {
+	b.log.Warn("an account has used most of a quota", "account", account, "quota", u.Quota, "used", u.Used, "most", u.Most, "percent", percent)
+	for _, a := range b.tenants.Apps(account) {
+		b.hooks.Emit(a.ID, protocol.WebhookEvent{Type: protocol.WebhookQuotaWarning, Quota: u.Quota, Used: u.Used, Most: u.Most})
+	}
 }
 
 // published tells webhooks of a message where its namespace's rule says so.

@@ -30,6 +30,7 @@ func plan() []room {
 		{"broker/webhook", 5},
 		{"broker/hub", 4},
 		{"broker/tenant", 4},
+		{"broker/ledger", 4},
 		{"broker/bus", 3},
 		{"broker/stats", 3},
 		{"sdk/qrlogin/oidc", 3},

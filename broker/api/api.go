@@ -48,6 +48,11 @@ type Options struct {
 	Webhooks   Webhooks
 	Deliveries Deliveries
 
+	// Ledger is the routes of usage; nil: there are none. Operator is the
+	// account that may see and change all others; "": none may.
+	Ledger   Ledger
+	Operator protocol.AccountID
+
 	// Ready says whether this node can serve; /readyz is 503 where it returns
 	// an error. A *protocol.Error is told as it is, others only as
 	// unavailable. nil: always ready.
@@ -81,6 +86,9 @@ type door struct {
 	tokens      tokens
 	sessions    sessions
 	sent        Deliveries // nil: there are no webhooks
+	ledger      Ledger
+	operated    operated
+	operator    protocol.AccountID
 
 	hub     Hub
 	crowd   Crowd
@@ -95,14 +103,15 @@ type door struct {
 // New builds the handler of all REST routes. It serves until nobody calls it
 // any more; there is nothing to close.
 func New(o Options) http.Handler {
-	d := &door{hub: o.Hub, crowd: o.Crowd, kicker: o.Connections, stats: o.Stats, ready: o.Ready, log: o.Logger, sent: o.Deliveries}
+	d := &door{hub: o.Hub, crowd: o.Crowd, kicker: o.Connections, stats: o.Stats, ready: o.Ready, log: o.Logger, sent: o.Deliveries, ledger: o.Ledger, operator: o.Operator}
 	d.use(o.Tenants)
 	return d.build(o)
 }
 
 // use takes all that the register of tenants can do from t.
 func (d *door) use(t *tenant.Tenants) {
-	d.credentials, d.accounts, d.apps, d.keys, d.rotator, d.doorKeys, d.tokens, d.sessions = t, t, t, t, t, t, t, t
+	d.credentials, d.accounts, d.apps, d.keys, d.rotator = t, t, t, t, t
+	d.doorKeys, d.tokens, d.sessions, d.operated = t, t, t, t
 }
 
 func (d *door) build(o Options) http.Handler {
@@ -130,6 +139,10 @@ func (d *door) build(o Options) http.Handler {
 	}
 	if o.Deliveries != nil {
 		d.deliveryRoutes(api)
+	}
+	d.operatorRoutes(api)
+	if o.Ledger != nil {
+		d.usageRoutes(e, api)
 	}
 	d.tokenRoutes(api)
 	d.sessionRoutes(api)

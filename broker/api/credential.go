@@ -11,8 +11,9 @@ import (
 
 // need is what a route asks of the one who calls it.
 type need struct {
-	kinds []tenant.Kind
-	say   string // what to send, for people
+	kinds    []tenant.Kind
+	say      string // what to send, for people
+	operator bool   // of the server's own account
 }
 
 // takes reports whether credentials of kind k will do.
@@ -22,22 +23,29 @@ func (n need) takes(k tenant.Kind) bool { return slices.Contains(n.kinds, k) }
 func (n need) cookie() bool { return n.takes(tenant.KindSession) }
 
 func needApp() need {
-	return need{[]tenant.Kind{tenant.KindSecret, tenant.KindPublishable, tenant.KindToken},
-		"a key of the app (ffs_ on servers, ffp_ in pages) or a token"}
+	return need{kinds: []tenant.Kind{tenant.KindSecret, tenant.KindPublishable, tenant.KindToken},
+		say: "a key of the app (ffs_ on servers, ffp_ in pages) or a token"}
 }
 
 func needSecret() need {
-	return need{[]tenant.Kind{tenant.KindSecret}, "a secret key (ffs_)"}
+	return need{kinds: []tenant.Kind{tenant.KindSecret}, say: "a secret key (ffs_)"}
 }
 
 func needAccount() need {
-	return need{[]tenant.Kind{tenant.KindAccount, tenant.KindSession}, "an account token (ffa_)"}
+	return need{kinds: []tenant.Kind{tenant.KindAccount, tenant.KindSession}, say: "an account token (ffa_)"}
 }
 
 // needToken is needAccount without the session: a session must not be able to
 // make links to sessions that outlive it.
 func needToken() need {
-	return need{[]tenant.Kind{tenant.KindAccount}, "an account token (ffa_)"}
+	return need{kinds: []tenant.Kind{tenant.KindAccount}, say: "an account token (ffa_)"}
+}
+
+// needOperator is needAccount for the server's own account.
+func needOperator() need {
+	n := needAccount()
+	n.say, n.operator = "an account token (ffa_) of the server's own account", true
+	return n
 }
 
 // cookieName is the dashboard's session.
@@ -64,6 +72,11 @@ func (d *door) admit(r *http.Request, n need) (*tenant.Principal, error) {
 	}
 	if err := who.Need(n.kinds...); err != nil {
 		return nil, err
+	}
+	if n.operator && who.Account != d.operator {
+		e := protocol.Errorf(protocol.CodeKeyKind, "This takes %s; one of another account was sent.", n.say)
+		e.Remedy = "Use the token in admin.env of the server's data folder, or ask the operator."
+		return nil, e
 	}
 	return who, nil
 }

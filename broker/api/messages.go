@@ -110,6 +110,9 @@ func (d *door) publish(c echo.Context, n need) error {
 		}
 		return err
 	}
+	if note := who.QuotaWarning(); note != "" {
+		c.Response().Header().Set(headerQuota, note)
+	}
 	if len(done) != len(msgs) {
 		return fmt.Errorf("the hub answered %d messages of %d", len(done), len(msgs))
 	}
@@ -122,6 +125,10 @@ func (d *door) publish(c echo.Context, n need) error {
 	}
 	return answer(c, many)
 }
+
+// headerQuota tells who publishes which quotas of the account are nearly used
+// up, as in "messages 83%".
+const headerQuota = "Fanfare-Quota"
 
 // headerIdempotency is the message's id of a publish whose body has none
 // (PROTOCOL.md, clause 9.11).

@@ -13,11 +13,12 @@ import (
 
 // who a route is for.
 const (
-	everybody  = "everybody"
-	forApps    = "apps"    // key or token
-	forSecrets = "secrets" // secret key
-	forAdmin   = "admin"   // account token or session
-	forTokens  = "tokens"  // account token only
+	everybody   = "everybody"
+	forApps     = "apps"     // key or token
+	forSecrets  = "secrets"  // secret key
+	forAdmin    = "admin"    // account token or session
+	forTokens   = "tokens"   // account token only
+	forOperator = "operator" // account token or session of the server's own account
 )
 
 // route is a line of the table: {app}, {key} and {code} stand for ones that
@@ -67,6 +68,12 @@ func table() []route {
 		{"POST", "/v1/apps/{app}/webhooks/{id}/test", forAdmin, "", 200, 0},
 		{"GET", "/v1/apps/{app}/webhooks/{id}/deliveries", forAdmin, "", 200, 0},
 		{"POST", "/v1/apps/{app}/webhooks/{id}/deliveries/{delivery}/resend", forAdmin, "", 200, 0},
+		{"GET", "/v1/apps/{app}/usage", forAdmin, "", 200, 0},
+		{"GET", "/v1/account/usage", forAdmin, "", 200, 0},
+		{"GET", "/v1/usage", forOperator, "", 200, 0},
+		{"GET", "/v1/accounts", forOperator, "", 200, 0},
+		{"POST", "/v1/accounts", forOperator, `{"name":"new","plan":"free"}`, 201, mib},
+		{"PATCH", "/v1/accounts/{account}", forOperator, `{"plan":"custom","quotas":{"messages":1000}}`, 200, mib},
 		{"POST", "/v1/links", forTokens, "", 201, 0},
 		{"POST", "/v1/session", everybody, `{"code":"{code}"}`, 201, mib},
 		{"DELETE", "/v1/session", everybody, "", 204, 0},
@@ -102,6 +109,7 @@ func (w *world) fill(t *testing.T, r route, as string) request {
 		}
 		req.path = strings.NewReplacer("{app}", string(app.ID), "{key}", key, "{id}", hook.ID, "{delivery}", delivery.ID).Replace(r.path)
 	}
+	req.path = strings.Replace(req.path, "{account}", string(w.other), 1)
 	if strings.Contains(r.body, "{code}") {
 		req.body = strings.Replace(r.body, "{code}", w.link(), 1)
 	}
@@ -111,7 +119,7 @@ func (w *world) fill(t *testing.T, r route, as string) request {
 // right is a credential that will do for r, wrong one that is good but of a
 // kind that will not.
 func (w *world) right(r route) string {
-	return map[string]string{forApps: w.token, forSecrets: w.secret, forAdmin: w.accountToken, forTokens: w.accountToken}[r.who]
+	return map[string]string{forApps: w.token, forSecrets: w.secret, forAdmin: w.accountToken, forTokens: w.accountToken, forOperator: w.ownToken}[r.who]
 }
 
 func (w *world) wrong(r route) []string {
@@ -122,6 +130,8 @@ func (w *world) wrong(r route) []string {
 		return []string{w.publishable, w.token, w.accountToken}
 	case forAdmin, forTokens:
 		return []string{w.publishable, w.token, w.secret}
+	case forOperator:
+		return []string{w.publishable, w.token, w.secret, w.accountToken, w.otherToken}
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/fanfarehq/fanfare/broker/api"
 	"github.com/fanfarehq/fanfare/broker/bus"
 	"github.com/fanfarehq/fanfare/broker/hub"
+	"github.com/fanfarehq/fanfare/broker/ledger"
 	"github.com/fanfarehq/fanfare/broker/stats"
 	"github.com/fanfarehq/fanfare/broker/tenant"
 	"github.com/fanfarehq/fanfare/broker/webhook"
@@ -41,11 +42,11 @@ type world struct {
 	kicked  kicked
 	hooks   *webhook.Webhooks
 
-	account, other           protocol.AccountID
-	accountToken, otherToken string
-	app                      protocol.AppID
-	secret, publishable      string // publishable may publish to chat:* and read its history
-	token                    string // of user ann, may do the same
+	own, account, other                protocol.AccountID
+	ownToken, accountToken, otherToken string
+	app                                protocol.AppID
+	secret, publishable                string // publishable may publish to chat:* and read its history
+	token                              string // of user ann, may do the same
 }
 
 // spec is the description, which is the same for all worlds, read once: it is
@@ -86,13 +87,13 @@ func newWorld(tb testing.TB, change ...func(*api.Options)) *world {
 	}
 	w := &world{tb: tb, logs: &logBuffer{}}
 	log := slog.New(slog.NewTextHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	st := stats.New()
 	w.tenants, err = tenant.Open(ctx, tenant.Options{
 		Records: bucket("tenant", bus.BucketOptions{}), Tickets: bucket("tickets", bus.BucketOptions{MaxAge: time.Hour}),
-		Sessions: bucket("sessions", bus.BucketOptions{MaxAge: 24 * time.Hour}), MasterKey: [32]byte{1}, Logger: log,
+		Sessions: bucket("sessions", bus.BucketOptions{MaxAge: 24 * time.Hour}), MasterKey: [32]byte{1}, Logger: log, Stats: st,
 	})
 	must(tb, err)
 	tb.Cleanup(w.tenants.Close)
-	st := stats.New()
 	h, err := hub.New(hub.Options{Bus: b, Stats: st, Log: log})
 	must(tb, err)
 	tb.Cleanup(h.Close)
@@ -101,6 +102,10 @@ func newWorld(tb testing.TB, change ...func(*api.Options)) *world {
 		Version: api.Version{Version: "1.2.3", Commit: "abc"}}
 	w.hooks = openWebhooks(tb, b, log)
 	o.Webhooks, o.Deliveries = w.hooks, w.hooks
+	w.operator()
+	o.Operator = w.own
+	o.Ledger, err = ledger.New(ctx, ledger.Options{Store: bucket("usage", bus.BucketOptions{Listed: true}), Stats: st, Log: log, Stored: b.Stored})
+	must(tb, err)
 	for _, f := range change {
 		f(&o)
 	}
@@ -114,6 +119,13 @@ func sdkFiles() fs.FS {
 		"dist/fanfare.js":  {Data: []byte("var Fanfare = 1;" + strings.Repeat("// padding\n", 500))},
 		"dist/fanfare.mjs": {Data: []byte("export const Fanfare = 1;")},
 	}
+}
+
+// operator makes the server's own account.
+func (w *world) operator() {
+	a, text, err := w.tenants.CreateAccount(w.tb.Context(), "own")
+	must(w.tb, err)
+	w.own, w.ownToken = a.ID, text
 }
 
 func (w *world) people() {

@@ -38,6 +38,9 @@ type BucketOptions struct {
 	// Relaxed lets a power cut take the changes of the last second. Without it
 	// a change is on the disk before the call returns.
 	Relaxed bool
+	// Listed lets List read the bucket. In a cluster its reads come from any
+	// copy then, which may be behind.
+	Listed bool
 }
 
 // Entry is one key of a bucket. Revision grows with every change in the
@@ -93,7 +96,7 @@ func (b *Bus) Bucket(ctx context.Context, name string, o BucketOptions) (*Bucket
 		MaxBytes:               -1,
 		MaxConsumers:           -1,
 		AllowRollup:            true,
-		AllowDirect:            b.replicas == 1, // a replica may be behind: a ticket that was just made, and is not there, would be refused
+		AllowDirect:            o.Listed || b.replicas == 1, // a replica may be behind: a ticket that was just made, and is not there, would be refused
 		DenyDelete:             true,
 		AllowMsgTTL:            true,
 		SubjectDeleteMarkerTTL: expiryMarker,

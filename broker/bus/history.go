@@ -2,11 +2,7 @@ package bus
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
-	"github.com/nats-io/nats-server/v2/server"
-	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -197,22 +193,8 @@ func (r *reading) total(ctx context.Context) (int, error) {
 // counted is total without a leader: this node's own copy says how many there
 // are behind the first.
 func (r *reading) counted(ctx context.Context) (int, error) {
-	body, err := json.Marshal(server.JSApiMsgGetRequest{Seq: 1, NextFor: r.subject, Batch: 1})
-	if err != nil {
-		return 0, err
-	}
-	m, err := r.bus.reads.RequestWithContext(ctx, fmt.Sprintf(server.JSDirectMsgGetT, r.shard.stream), body)
-	if err != nil {
-		return 0, err
-	}
-	if m.Header.Get("Status") == "404" {
-		return 0, nil
-	}
-	more, err := strconv.Atoi(m.Header.Get(server.JSNumPending))
-	if err != nil {
-		return 0, fmt.Errorf("the message server does not say how many there are: %w", err)
-	}
-	return more + 1, nil
+	n, err := r.bus.matching(ctx, r.shard.stream, r.subject)
+	return int(n), err
 }
 
 // collect appends up to limit messages to page, without the first skip.

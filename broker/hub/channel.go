@@ -1,6 +1,10 @@
 package hub
 
-import "time"
+import (
+	"time"
+
+	"github.com/fanfarehq/fanfare/broker/stats"
+)
 
 // channel is one channel's subscribers on this node. Its shard's lock guards
 // it; it lives while it has a subscriber.
@@ -13,6 +17,7 @@ type channel struct {
 	subs   []Subscriber
 	index  map[Subscriber]int // where in subs; nil while they are few
 	shared bool               // a snapshot of subs was handed out since the last copy
+	meter  *stats.Meter       // of its app
 
 	pending []*Frame      // came while a round was under way or due
 	size    int           // bytes of pending

@@ -74,6 +74,7 @@ func (h *Hub) fanOut(p bus.Packet) {
 			s.Deliver(f)
 		}
 		h.stats.Delivered(len(subs))
+		c.meter.Deliver(int64(len(subs)))
 
 		// Nothing came meanwhile, unless the channel moved to another stream,
 		// whose feed is another goroutine.
@@ -114,6 +115,7 @@ func (h *Hub) begin(k key, c *channel) {
 // anything for it.
 func (h *Hub) finished(r *round) {
 	h.stats.Delivered(len(r.subs) * r.messages)
+	r.c.meter.Deliver(int64(len(r.subs) * r.messages))
 	sh := h.shard(r.k)
 	sh.mu.Lock()
 	r.c.took = h.crew.now() - r.c.began

@@ -162,7 +162,7 @@ func (h *Hub) register(k key, keep bus.Keep, s Subscriber) (last protocol.Positi
 	defer sh.mu.Unlock()
 	c := sh.channels[k]
 	if c == nil {
-		c = &channel{}
+		c = &channel{meter: h.stats.App(k.app)}
 		sh.channels[k] = c
 	}
 	if c.add(s) {
@@ -250,7 +250,20 @@ func (h *Hub) Publish(ctx context.Context, by Publisher, from Origin, msgs []pro
 		}
 	}
 	h.stats.Published(len(msgs))
+	h.count(packets[0].App, msgs, receipts)
 	return out, nil
+}
+
+// count meters what was published, but not what had been before.
+func (h *Hub) count(app protocol.AppID, msgs []protocol.Outgoing, receipts []bus.Receipt) {
+	var n, bytes int64
+	for i := range receipts {
+		if !receipts[i].Duplicate {
+			n++
+			bytes += int64(len(msgs[i].Data))
+		}
+	}
+	h.stats.App(app).Publish(n, bytes)
 }
 
 // failed is what a publisher is told when the bus did not take its messages.

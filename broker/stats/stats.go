@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/fanfarehq/fanfare/sdk/protocol"
@@ -35,7 +36,13 @@ type Stats struct {
 	refused       *prometheus.CounterVec
 	tries         *prometheus.CounterVec
 	events        *prometheus.CounterVec
+
+	apps     meters[protocol.AppID]
+	accounts meters[protocol.AccountID]
 }
+
+// meters are a sync.Map of K to *Meter.
+type meters[K comparable] struct{ sync.Map }
 
 // New makes the counters, all at zero, with the collectors of the Go runtime
 // and of the process beside them.

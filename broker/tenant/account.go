@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/fanfarehq/fanfare/broker/bus"
+	"github.com/fanfarehq/fanfare/broker/stats"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
@@ -20,6 +21,8 @@ type Account struct {
 	ID      protocol.AccountID `json:"id" doc:"The account's id, made by the server"`
 	Name    string             `json:"name" doc:"A name for people"`
 	Created time.Time          `json:"created" doc:"When it was made"`
+	Plan    string             `json:"plan,omitempty" doc:"Its plan: what it may use in all; without one, as much as it likes"`
+	Custom  *stats.Quotas      `json:"quotas,omitempty" doc:"What the plan custom allows"`
 }
 
 // maxName is the longest name of an account, app or key, in bytes.
@@ -28,10 +31,18 @@ const maxName = 100
 // CreateAccount makes an account with its first account token, whose text is
 // returned here and never again.
 func (t *Tenants) CreateAccount(ctx context.Context, name string) (Account, string, error) {
-	if err := checkName("name", name); err != nil {
+	return t.NewAccount(ctx, AccountInput{Name: name})
+}
+
+// NewAccount is CreateAccount with a plan.
+func (t *Tenants) NewAccount(ctx context.Context, in AccountInput) (Account, string, error) {
+	if err := checkName("name", in.Name); err != nil {
 		return Account{}, "", err
 	}
-	a := Account{ID: protocol.AccountID(newID()), Name: name, Created: now()}
+	a := Account{ID: protocol.AccountID(newID()), Name: in.Name, Created: now(), Plan: in.Plan, Custom: in.Quotas}
+	if err := checkPlan(&a); err != nil {
+		return Account{}, "", err
+	}
 	val, err := json.Marshal(a)
 	if err != nil {
 		return Account{}, "", fmt.Errorf("tenant: write the account: %w", err)

@@ -228,6 +228,9 @@ func (p *Principal) AllowPublish(n int) error {
 	if n > rate {
 		return protocol.Errorf(protocol.CodePublishRate, "The batch has %d messages; the app's publish_per_second limit of %d is also the most at once: split it.", n, rate).After(time.Second)
 	}
+	if over, yes := p.app.meter.Exceeds(int64(n)); yes {
+		return quotaExceeded(over)
+	}
 	p.app.published.Add(int64(n))
 	if wait, ok := p.app.publish.allow(time.Since(p.app.epoch), n, p.app.publishRate(rate), rate); !ok {
 		return protocol.Errorf(protocol.CodePublishRate, "The app publishes faster than its publish_per_second limit of %d.", rate).After(wait)
@@ -246,21 +249,28 @@ func (p *Principal) Connect() (release func(), err error) {
 	if most == 0 {
 		return nil, protocol.NewError(protocol.CodeAppNotFound)
 	}
-	for {
-		n := p.app.connections.Load()
-		if all := n + p.app.elsewhere.Load(); all >= most {
-			return nil, protocol.Errorf(protocol.CodeConnectionLimit, "The app has %d connections; its connections limit is %d.", all, most)
-		}
-		if p.app.connections.CompareAndSwap(n, n+1) {
-			break
-		}
+	if all, ok := p.app.meter.Connect(most); !ok {
+		return nil, protocol.Errorf(protocol.CodeConnectionLimit, "The app has %d connections; its connections limit is %d.", all, most)
+	}
+	if over, yes := p.app.meter.Crowded(); yes {
+		p.app.meter.Disconnect()
+		return nil, protocol.Errorf(protocol.CodeConnectionLimit, "The account's apps have %d connections, as many as its plan allows.", over.Most)
 	}
 	var released atomic.Bool
 	return func() {
 		if released.CompareAndSwap(false, true) {
-			p.app.connections.Add(-1)
+			p.app.meter.Disconnect()
 		}
 	}, nil
+}
+
+// QuotaWarning is what publishers are told of the account's quotas; "" while
+// less than four fifths of each are used.
+func (p *Principal) QuotaWarning() string {
+	if p.app == nil {
+		return ""
+	}
+	return p.app.meter.Warning()
 }
 
 // String names the principal without any secret.

@@ -119,7 +119,7 @@ func (s *sharing) take(node string, all map[protocol.AppID]use) {
 			sum.Published += n[id].Published
 		}
 		if app := s.view.findApp(id); app != nil {
-			app.elsewhere.Store(sum.Connections)
+			app.meter.Others(sum.Connections)
 			app.publishedElsewhere.Store(sum.Published)
 			app.parts.Store(int64(len(s.nodes) + 1))
 		}
@@ -132,7 +132,7 @@ func (s *sharing) own() map[protocol.AppID]use {
 	defer s.view.mu.RUnlock()
 	all := map[protocol.AppID]use{}
 	for id, app := range s.view.apps {
-		if u := (use{app.connections.Load(), app.published.Swap(0)}); u != (use{}) {
+		if u := (use{app.meter.Connections.Load(), app.published.Swap(0)}); u != (use{}) {
 			all[id] = u
 		}
 	}

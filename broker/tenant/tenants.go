@@ -12,6 +12,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/fanfarehq/fanfare/broker/bus"
+	"github.com/fanfarehq/fanfare/broker/stats"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
@@ -25,6 +26,7 @@ type Options struct {
 	// tokens they sign. Who has it and the data folder has every secret key.
 	MasterKey [32]byte
 
+	Stats  *stats.Stats // has the meters of apps and accounts; nil: of its own
 	Logger *slog.Logger // nil: slog.Default
 }
 
@@ -63,7 +65,10 @@ func Open(ctx context.Context, o Options) (*Tenants, error) {
 	if t.log == nil {
 		t.log = slog.Default()
 	}
-	t.view = newView(t.log)
+	if o.Stats == nil {
+		o.Stats = stats.New()
+	}
+	t.view = newView(t.log, o.Stats)
 	t.changes = newChanges(t.view)
 	if t.stop, err = o.Records.Watch(t.watched); err != nil {
 		return nil, fmt.Errorf("tenant: watch the records: %w", err)

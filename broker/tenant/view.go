@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/fanfarehq/fanfare/broker/bus"
+	"github.com/fanfarehq/fanfare/broker/stats"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 )
 
@@ -18,8 +19,9 @@ import (
 // request; the rest is under mu. States outlive updates of their records, since
 // connections point at them.
 type view struct {
-	log  *slog.Logger
-	keys sync.Map // key id → *keyState
+	log   *slog.Logger
+	stats *stats.Stats
+	keys  sync.Map // key id → *keyState
 
 	byDoor sync.Map // doorKeyAt → *hung
 
@@ -34,20 +36,20 @@ type view struct {
 
 type accountState struct {
 	record Account
+	rev    uint64
 	apps   map[protocol.AppID]*appState
 }
 
 // appState is an app's live state on this node. It is safe for concurrent use.
 type appState struct {
-	id          protocol.AppID
-	epoch       time.Time                 // what publish counts from
-	record      atomic.Pointer[appRecord] // nil: no such app (yet, or any more)
-	connections atomic.Int64
-	publish     gcra
+	id      protocol.AppID
+	epoch   time.Time                 // what publish counts from
+	record  atomic.Pointer[appRecord] // nil: no such app (yet, or any more)
+	publish gcra
+	meter   *stats.Meter // counts what it uses, for as long as the process lives
 
 	// Of a cluster: what the other nodes told, and what was published here
 	// since this one told it. parts is the nodes' number, as of then.
-	elsewhere          atomic.Int64
 	published          atomic.Int64
 	publishedElsewhere atomic.Int64
 	parts              atomic.Int64
@@ -60,9 +62,10 @@ type keyState struct {
 	record atomic.Pointer[keyRecord] // nil: no such key
 }
 
-func newView(log *slog.Logger) *view {
+func newView(log *slog.Logger, s *stats.Stats) *view {
 	return &view{
 		log:      log,
+		stats:    s,
 		accounts: make(map[protocol.AccountID]*accountState),
 		apps:     make(map[protocol.AppID]*appState),
 		names:    make(map[string]bus.Entry),
@@ -100,7 +103,7 @@ func (v *view) changed(key string, base uint64) bool {
 	switch sort {
 	case "account":
 		if a := v.accounts[protocol.AccountID(id)]; a != nil && a.record.ID != "" {
-			rev = v.last
+			rev = a.rev
 		}
 	case "app":
 		if app := v.apps[protocol.AppID(id)]; app != nil {
@@ -167,10 +170,13 @@ func (v *view) applyAccount(id protocol.AccountID, e bus.Entry) error {
 		v.accounts[id] = a
 	}
 	a.record = Account{}
-	if e.Deleted {
-		return nil
+	var err error
+	if !e.Deleted {
+		err = json.Unmarshal(e.Value, &a.record)
 	}
-	return json.Unmarshal(e.Value, &a.record)
+	v.stats.Account(id).SetQuotas(a.record.quotas())
+	a.rev = e.Revision
+	return err
 }
 
 func (v *view) applyApp(id protocol.AppID, e bus.Entry) error {
@@ -190,6 +196,7 @@ func (v *view) applyApp(id protocol.AppID, e bus.Entry) error {
 	app.record.Store(r) // nil if it cannot be read
 	if r != nil {
 		v.account(r.Account).apps[id] = app
+		app.meter.Join(v.stats.Account(r.Account))
 	}
 	return err
 }
@@ -233,7 +240,7 @@ func (v *view) applyKey(id string, e bus.Entry) error {
 func (v *view) app(id protocol.AppID) *appState {
 	app := v.apps[id]
 	if app == nil {
-		app = &appState{id: id, epoch: time.Now(), keys: make(map[string]*keyState)}
+		app = &appState{id: id, epoch: time.Now(), meter: v.stats.App(id), keys: make(map[string]*keyState)}
 		v.apps[id] = app
 	}
 	return app

@@ -173,6 +173,9 @@ type eventData struct {
 	Code       protocol.Code    `json:"code,omitempty"`
 	Presence   json.RawMessage  `json:"presence,omitempty"`
 	Message    json.RawMessage  `json:"message,omitempty"`
+	Quota      string           `json:"quota,omitempty"`
+	Used       int64            `json:"used,omitempty"`
+	Most       int64            `json:"most,omitempty"`
 }
 
 // encode is the body that is sent, the same bytes at each try.
@@ -184,7 +187,7 @@ func encode(app protocol.AppID, e Event) ([]byte, error) {
 		Type      string    `json:"type"`
 		Timestamp string    `json:"timestamp"`
 		Data      eventData `json:"data"`
-	}{e.Type, e.Time.UTC().Format("2006-01-02T15:04:05.000Z"), eventData{app, e.Channel, e.User, e.Connection, e.Code, e.Presence, e.Message}})
+	}{e.Type, e.Time.UTC().Format("2006-01-02T15:04:05.000Z"), eventData{app, e.Channel, e.User, e.Connection, e.Code, e.Presence, e.Message, e.Quota, e.Used, e.Most}})
 	if err != nil {
 		return nil, fmt.Errorf("webhook: %w", err)
 	}

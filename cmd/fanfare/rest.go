@@ -100,19 +100,31 @@ func (r *rest) do(ctx context.Context, method, path string, in, out any) error {
 
 // ask is do, for callers that read the answer's header, too.
 func (r *rest) ask(ctx context.Context, method, path string, in, out any) (http.Header, error) {
+	head, answer, err := r.exchange(ctx, method, path, in)
+	if err != nil || out == nil {
+		return head, err
+	}
+	if err := json.Unmarshal(answer, out); err != nil {
+		return nil, &failure{Message: fmt.Sprintf("%s answered %s with something that is not what Fanfare answers", r.base, path), Remedy: "Check that this is a Fanfare server of the same version (fanfare doctor).", Err: err}
+	}
+	return head, nil
+}
+
+// exchange is ask with the answer as it came.
+func (r *rest) exchange(ctx context.Context, method, path string, in any) (http.Header, []byte, error) {
 	var body io.Reader
 	if in != nil {
 		var text bytes.Buffer
 		e := json.NewEncoder(&text)
 		e.SetEscapeHTML(false) // data goes out as it was written
 		if err := e.Encode(in); err != nil {
-			return nil, fmt.Errorf("request: %w", err)
+			return nil, nil, fmt.Errorf("request: %w", err)
 		}
 		body = &text
 	}
 	req, err := http.NewRequestWithContext(ctx, method, r.base+path, body)
 	if err != nil {
-		return nil, fmt.Errorf("request: %w", err)
+		return nil, nil, fmt.Errorf("request: %w", err)
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("User-Agent", "fanfare-cli/"+buildVersion().Version)
@@ -121,23 +133,17 @@ func (r *rest) ask(ctx context.Context, method, path string, in, out any) (http.
 	}
 	res, err := r.http.Do(req)
 	if err != nil {
-		return nil, unreachable(ctx, r.base, err)
+		return nil, nil, unreachable(ctx, r.base, err)
 	}
 	defer res.Body.Close()
 	answer, err := io.ReadAll(io.LimitReader(res.Body, 16<<20))
 	if err != nil {
-		return nil, unreachable(ctx, r.base, err)
+		return nil, nil, unreachable(ctx, r.base, err)
 	}
 	if res.StatusCode >= 300 {
-		return nil, problem(r.base, res, answer)
+		return nil, nil, problem(r.base, res, answer)
 	}
-	if out == nil {
-		return res.Header, nil
-	}
-	if err := json.Unmarshal(answer, out); err != nil {
-		return nil, &failure{Message: fmt.Sprintf("%s answered %s with something that is not what Fanfare answers", r.base, path), Remedy: "Check that this is a Fanfare server of the same version (fanfare doctor).", Err: err}
-	}
-	return res.Header, nil
+	return res.Header, answer, nil
 }
 
 // problem reads an error answer (RFC 9457, PROTOCOL.md clause 9.2).

@@ -40,6 +40,9 @@ type cli struct {
 	Door  doorCmd  `cmd:"" group:"admin" help:"An app's doors for clients made for Pusher or GoEasy."`
 	Token tokenCmd `cmd:"" group:"admin" help:"Tokens for an app's users."`
 
+	Usage   usageCmd   `cmd:"" group:"admin" help:"What an app, your account or everybody used."`
+	Account accountCmd `cmd:"" group:"admin" help:"The accounts of a server, for its operator."`
+
 	Webhook webhookCmd `cmd:"" group:"admin" help:"Webhooks: URLs that are told what happens in an app."`
 
 	QR qrCmd `cmd:"" name:"qr" group:"admin" help:"Sign-in by QR code: audit a deployment."`

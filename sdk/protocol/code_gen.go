@@ -45,6 +45,7 @@ const (
 	CodeChannelLimit      Code = "channel_limit"
 	CodePublishRate       Code = "publish_rate"
 	CodeSubscribeRate     Code = "subscribe_rate"
+	CodeQuotaExceeded     Code = "quota_exceeded"
 	CodeHelloTimeout      Code = "hello_timeout"
 	CodePingTimeout       Code = "ping_timeout"
 	CodeSlowClient        Code = "slow_client"
@@ -114,6 +115,7 @@ func Codes() []Code {
 		CodeChannelLimit,
 		CodePublishRate,
 		CodeSubscribeRate,
+		CodeQuotaExceeded,
 		CodeHelloTimeout,
 		CodePingTimeout,
 		CodeSlowClient,
@@ -225,6 +227,8 @@ func (c Code) Info() (Info, bool) {
 		return Info{Status: 429, Close: 0, Message: "The app publishes faster than it may.", Remedy: "Wait for retry_after, send batches, or raise the app's publish_per_second limit."}, true
 	case CodeSubscribeRate:
 		return Info{Status: 429, Close: 0, Message: "The connection subscribes faster than it may.", Remedy: "Wait for retry_after, or raise the app's subscribe_per_second limit."}, true
+	case CodeQuotaExceeded:
+		return Info{Status: 403, Close: 0, Message: "The account has used what its plan allows.", Remedy: "Ask the operator for a larger plan; fanfare usage shows what is used."}, true
 	case CodeHelloTimeout:
 		return Info{Status: 408, Close: 4010, Message: "No hello came within 10 seconds.", Remedy: "Send hello as soon as the connection is open."}, true
 	case CodePingTimeout:

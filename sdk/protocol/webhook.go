@@ -13,12 +13,13 @@ const (
 	WebhookMemberLeft       = "member.left"       // that user has left it
 	WebhookMessagePublished = "message.published" // in namespaces whose rule says "webhooks":true
 	WebhookConnectionClosed = "connection.closed" // a client's connection has ended
+	WebhookQuotaWarning     = "quota.warning"     // the account has used most or all of a quota
 	WebhookTest             = "webhook.test"      // somebody tries the endpoint out; every endpoint gets it
 )
 
 // WebhookTypes are the types of events that an endpoint may ask for.
 func WebhookTypes() []string {
-	return []string{WebhookChannelOccupied, WebhookChannelVacated, WebhookMemberJoined, WebhookMemberLeft, WebhookMessagePublished, WebhookConnectionClosed}
+	return []string{WebhookChannelOccupied, WebhookChannelVacated, WebhookMemberJoined, WebhookMemberLeft, WebhookMessagePublished, WebhookConnectionClosed, WebhookQuotaWarning}
 }
 
 // WebhookEvent is what happened in an app. Type is required; the members after
@@ -27,12 +28,15 @@ type WebhookEvent struct {
 	Type string
 	Time time.Time // zero: now
 
-	Channel    Channel         // all but connection.closed
+	Channel    Channel         // all but connection.closed and quota.warning
 	User       string          // member.*; connection.closed where the token named one
 	Connection string          // connection.closed: the session's id, as in welcome
 	Code       Code            // connection.closed: why the server ended it; "" where the client did
 	Presence   json.RawMessage // member.*: the member's data
 	Message    json.RawMessage // message.published: the message, as on every door
+
+	Quota      string // quota.warning: connections, messages, bytes or stored
+	Used, Most int64  // quota.warning
 }
 
 // Webhook is an endpoint of an app: where it is told of events.

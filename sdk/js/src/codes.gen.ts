@@ -43,6 +43,7 @@ export type ErrorCode =
   | "channel_limit"
   | "publish_rate"
   | "subscribe_rate"
+  | "quota_exceeded"
   | "hello_timeout"
   | "ping_timeout"
   | "slow_client"
