@@ -31,6 +31,7 @@ func TestCluster(t *testing.T) {
 	t.Run("kick and revoked key", c.kicks)
 	t.Run("occupancy and channels", c.occupancy)
 	t.Run("limits", c.limits)
+	t.Run("usage", c.usage)
 }
 
 func (c *nodes) anyNode(t *testing.T) {

@@ -36,7 +36,7 @@ func TestUsageIsExact(t *testing.T) {
 				dice := rand.New(rand.NewPCG(uint64(part), uint64(g)))
 				for b := range 25 {
 					n, sum, body := batch(dice, fmt.Sprint(part, "-", g, "-", b), 250)
-					for range 1 + dice.IntN(2) { // again: all of it is known by its ids, or is ephemeral
+					for range 1 + dice.IntN(5)/4 { // now and then again: all of it is known by its ids
 						if status, answer := post(t, s, "/v1/messages", s.SecretKey, body); status != http.StatusOK {
 							t.Errorf("%d %s", status, answer)
 						}
@@ -167,5 +167,24 @@ func TestQuotaWarnings(t *testing.T) {
 		resp.Body.Close()
 		note := resp.Header.Get("Fanfare-Quota")
 		warned = strings.Contains(note, "messages 90%") && strings.Contains(note, "connections 100%")
+	}
+}
+
+// usage: what is published at any node is told by all.
+func (c *nodes) usage(t *testing.T) {
+	app, secret := makeApp(t, c.all[0].Server, "metered")
+	for i, p := range c.all {
+		for n := range 10 {
+			eventually(t, "a node knows the new key", func() bool {
+				status, _ := post(t, p.Server, "/v1/messages", secret, fmt.Sprintf(`{"channel":"a","data":1,"id":"%d-%d"}`, i, n))
+				return status == http.StatusOK
+			})
+		}
+	}
+	for i, p := range c.all {
+		eventually(t, fmt.Sprintf("node %d tells what all nodes counted", i), func() bool {
+			_, body := call(t, p.Server, http.MethodGet, "/v1/apps/"+app+"/usage?by=day", p.AccountToken, "")
+			return strings.Contains(body, `"total":{"messages":30,"bytes":30,`) && strings.Contains(body, `"stored":30`)
+		})
 	}
 }
