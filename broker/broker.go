@@ -16,6 +16,7 @@ import (
 
 	"github.com/fanfarehq/fanfare/broker/api"
 	"github.com/fanfarehq/fanfare/broker/bus"
+	"github.com/fanfarehq/fanfare/broker/door/pusher"
 	"github.com/fanfarehq/fanfare/broker/door/sse"
 	"github.com/fanfarehq/fanfare/broker/door/ws"
 	"github.com/fanfarehq/fanfare/broker/hub"
@@ -131,6 +132,9 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	mux := http.NewServeMux()
 	b.ws = ws.New(b.sessions)
 	mux.Handle("/v1/ws", b.ws)
+	foreign := pusher.New(pusher.Options{Tenants: b.tenants, Sessions: b.sessions, Hub: b.hub, Stats: counters, Log: b.log, Speak: b.ws.Speak})
+	mux.Handle("/app/", foreign)
+	mux.Handle("/apps/", foreign)
 	mux.Handle("/v1/sse", sse.Handler(b.sessions, b.tenants))
 	mux.Handle(BackupPath, b.backups(f.Account))
 	mux.Handle(ClusterPath, b.state(f.Account))

@@ -26,13 +26,13 @@ type (
 	publishItem struct {
 		Channel protocol.Channel `json:"channel" minLength:"1" maxLength:"200" doc:"The channel's name"`
 		Data    json.RawMessage  `json:"data" doc:"Any JSON, null included; at most message_bytes bytes"`
-		Event   string           `json:"event,omitempty" maxLength:"64" doc:"A name for the kind of message"`
+		Event   string           `json:"event,omitempty" maxLength:"200" doc:"A name for the kind of message"`
 		ID      string           `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out. An id that was published on the channel within two minutes is not published again"`
 	}
 	publishOne struct {
 		Channel protocol.Channel `json:"channel" minLength:"1" maxLength:"200" doc:"The channel's name"`
 		Data    json.RawMessage  `json:"data" doc:"Any JSON, null included; at most message_bytes bytes"`
-		Event   string           `json:"event,omitempty" maxLength:"64" doc:"A name for the kind of message"`
+		Event   string           `json:"event,omitempty" maxLength:"200" doc:"A name for the kind of message"`
 		ID      string           `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out. An id that was published on the channel within two minutes is not published again"`
 
 		IfPosition *protocol.Position `json:"if_position,omitempty" doc:"Publish only if the channel's last message is at this position; empty: only if it has none"`
@@ -40,7 +40,7 @@ type (
 	publishFan struct {
 		Channels []protocol.Channel `json:"channels" nullable:"false" minItems:"1" maxItems:"1000" doc:"Channels that all get the message"`
 		Data     json.RawMessage    `json:"data" doc:"Any JSON, null included; at most message_bytes bytes"`
-		Event    string             `json:"event,omitempty" maxLength:"64" doc:"A name for the kind of message"`
+		Event    string             `json:"event,omitempty" maxLength:"200" doc:"A name for the kind of message"`
 		ID       string             `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out"`
 	}
 	publishBatch struct {

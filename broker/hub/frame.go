@@ -17,7 +17,7 @@ type Frame struct {
 	Epoch    string            // of Position
 	Seq      uint64            // of Position
 	From     string            // the session that published and wants no echo; else ""
-	Reply    *protocol.Reply   // what Line says, of all but messages; nil of those
+	Reply    *protocol.Reply   // what Line says, or a little more, of all but messages; nil of those
 	Page     int               // which page of its sync it is, from 0
 
 	// Parts are the frames that this one joins, two or more: all that it says

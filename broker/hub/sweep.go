@@ -119,7 +119,7 @@ func (h *Hub) flush(k key) {
 		watchers = r.watchers.snapshot()
 	})
 	if len(watchers) > 0 {
-		frames := presenceFrames(k.ch, protocol.PresenceLeave, names(byUser(d.leave)))
+		frames := leaveFrames(k.ch, byUser(d.leave))
 		frames = append(frames, presenceFrames(k.ch, protocol.PresenceEnter, byUser(d.enter))...)
 		frames = append(frames, presenceFrames(k.ch, protocol.PresenceUpdate, byUser(d.update))...)
 		for _, w := range watchers {
@@ -138,6 +138,18 @@ func (h *Hub) flush(k key) {
 	for _, m := range d.leave {
 		h.events(k.app, protocol.WebhookEvent{Type: protocol.WebhookMemberLeft, Channel: k.ch, User: m.User, Presence: m.Data})
 	}
+}
+
+// leaveFrames tells of members who are gone. What they said is not in the
+// lines, but doors that need it find it in the replies.
+func leaveFrames(ch protocol.Channel, gone []protocol.Member) []*Frame {
+	frames := presenceFrames(ch, protocol.PresenceLeave, names(gone))
+	for _, f := range frames {
+		for i := range f.Reply.Members {
+			f.Reply.Members[i].Data, gone = gone[0].Data, gone[1:]
+		}
+	}
+	return frames
 }
 
 // names is members without what they said: they are gone.

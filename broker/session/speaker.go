@@ -16,10 +16,11 @@ import (
 type Tongue struct {
 	Traits
 
-	// Say appends f, a single frame, as the clients read it: one text frame;
-	// nothing where it does not concern them. It is asked once for a frame, so
-	// it must depend on nothing else. Frames of TypeSpoken it never sees.
-	Say func(b []byte, f *hub.Frame) []byte
+	// Say calls each for all that f, a single frame, is to the clients: a text
+	// frame each time, which is valid until each returns; not at all where it
+	// does not concern them. It is asked once for a frame, so it must depend on
+	// nothing else. Frames of TypeSpoken it never sees.
+	Say func(f *hub.Frame, each func(text []byte))
 
 	// Code is the close code and reason of a connection that ends for why.
 	Code func(why *protocol.Error) (code int, reason string)

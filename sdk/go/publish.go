@@ -27,7 +27,7 @@ type Message struct {
 	// Data is written as JSON by encoding/json; nil is null. Mind that it
 	// writes a []byte as a base64 string: give JSON text as json.RawMessage.
 	Data  any
-	Event string // up to 64 bytes; optional
+	Event string // up to 200 bytes; optional
 	ID    string // up to 64 of A-Z a-z 0-9 . _ : -; "" has one made
 	// IfPosition, if any, has the message published only where the channel's
 	// last message is at that position; "" is a channel without any.
@@ -37,7 +37,7 @@ type Message struct {
 // PublishOption adds something to a message that Publish sends.
 type PublishOption func(*Message)
 
-// Event names what the message is, up to 64 bytes.
+// Event names what the message is, up to 200 bytes.
 func Event(name string) PublishOption { return func(m *Message) { m.Event = name } }
 
 // ID sets the message's id, which is random otherwise: up to 64 characters of

@@ -27,6 +27,7 @@ type Error struct {
 	Index      int           // the item of a batch it is about, from 0; -1 if none
 	RetryAfter time.Duration // when trying again makes sense; 0 = unsaid
 	Position   *Position     // where the channel is, with CodePositionConflict
+	Close      int           // the WebSocket close code, where it is not the table's; 0: it is
 }
 
 // NewError makes the Error of code with the table's message and remedy.
@@ -76,9 +77,12 @@ func (e *Error) Status() int {
 	return info.Status
 }
 
-// CloseCode is the WebSocket close code of e: the table's, or that of internal
+// CloseCode is the WebSocket close code of e: its own, or the table's, or that of internal
 // where e's code does not end connections.
 func (e *Error) CloseCode() int {
+	if e.Close != 0 {
+		return e.Close
+	}
 	info, _ := e.Code.Info()
 	if info.Close == 0 {
 		info, _ = CodeInternal.Info()

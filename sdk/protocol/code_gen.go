@@ -156,7 +156,7 @@ func (c Code) Info() (Info, bool) {
 	case CodeChannelInvalid:
 		return Info{Status: 400, Close: 0, Message: "The channel name is not valid.", Remedy: "Use 1 to 200 bytes of UTF-8 without control characters."}, true
 	case CodeEventInvalid:
-		return Info{Status: 400, Close: 0, Message: "The event name is not valid.", Remedy: "Use 1 to 64 bytes of UTF-8 without control characters, or leave event out."}, true
+		return Info{Status: 400, Close: 0, Message: "The event name is not valid.", Remedy: "Use 1 to 200 bytes of UTF-8 without control characters, or leave event out."}, true
 	case CodeIDInvalid:
 		return Info{Status: 400, Close: 0, Message: "The message id is not valid.", Remedy: "Use 1 to 64 characters of A-Z a-z 0-9 . _ : -, or leave id out to have one made."}, true
 	case CodeDataMissing:

@@ -47,9 +47,9 @@ func (c Channel) Namespace() string {
 }
 
 // CheckEvent returns an *Error unless s is empty or a valid event name: up to
-// 64 bytes of UTF-8 without control characters.
+// 200 bytes of UTF-8 without control characters.
 func CheckEvent(s string) error {
-	if len(s) > 64 || !utf8.ValidString(s) || hasControl(s) {
+	if len(s) > 200 || !utf8.ValidString(s) || hasControl(s) {
 		return NewError(CodeEventInvalid)
 	}
 	return nil

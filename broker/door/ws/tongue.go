@@ -37,7 +37,7 @@ func foreignTongue(t session.Tongue) *tongue {
 	f := &tongue{Tongue: t}
 	f.wire = &hub.Wire{Encode: func(one *hub.Frame) []byte {
 		if one.Parts == nil {
-			return f.sentence(one)
+			return f.sentences(one)
 		}
 		var b []byte
 		for _, part := range one.Parts {
@@ -51,16 +51,13 @@ func foreignTongue(t session.Tongue) *tongue {
 	return f
 }
 
-// sentence is a single frame as a text frame; nil where there is nothing to say.
-func (t *tongue) sentence(f *hub.Frame) []byte {
+// sentences is a single frame as text frames; nil where there is nothing to say.
+func (t *tongue) sentences(f *hub.Frame) (b []byte) {
 	if f.Type == session.TypeSpoken {
 		return text(f)
 	}
-	said := t.Say(make([]byte, 0, len(f.Line)+64), f)
-	if len(said) == 0 {
-		return nil
-	}
-	return append(appendHead(make([]byte, 0, len(said)+10), len(said)), said...)
+	t.Say(f, func(said []byte) { b = append(appendHead(b, len(said)), said...) })
+	return b
 }
 
 // text is a frame as this wire writes it: an unmasked text frame, final and

@@ -76,7 +76,7 @@ export interface Published {
 }
 /** What may be said about a message besides its data. */
 export interface PublishOptions {
-    /** A name for what the message is, 1 to 64 bytes. */
+    /** A name for what the message is, 1 to 200 bytes. */
     event?: string;
     /** An id of your own, 1 to 64 characters of A-Z a-z 0-9 . _ : - Default: a random one. */
     id?: string;
