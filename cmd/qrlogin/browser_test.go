@@ -24,6 +24,8 @@ func TestSignInByPhone(t *testing.T) {
 	s := startSite(t)
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
+	screen.likes("light", "no-preference")
+	mobile.likes("light", "no-preference")
 
 	screen.open(s.url + "/")
 	screen.state("ready")
@@ -89,7 +91,7 @@ func TestApproveToPage(t *testing.T) {
 	mobile.signIn()
 	mobile.shows("Hello, Demo User")
 	var took []float64
-	for range 10 {
+	for range 5 {
 		screen.open(s.url + "/login")
 		screen.state("ready")
 		screen.linked()
@@ -105,8 +107,8 @@ func TestApproveToPage(t *testing.T) {
 		mobile.state("done")
 	}
 	slices.Sort(took)
-	t.Logf("tap on approve → browser signed in, 10 rounds: p50 %.0f ms, all %v", (took[4]+took[5])/2, took)
-	if took[5] > 1000 { // wide, for busy machines: without push it would be many seconds
+	t.Logf("tap on approve → browser signed in: p50 %.0f ms, all %v", took[2], took)
+	if took[2] > 1000 { // wide, for busy machines: without push it would be many seconds
 		t.Errorf("half of the sign-ins took a second or more: %v", took)
 	}
 }

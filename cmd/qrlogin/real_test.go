@@ -29,7 +29,9 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	shared.end()
+	os.Exit(code)
 }
 
 // program is the real qrlogin as a process of its own, behind a proxy that the
@@ -47,7 +49,7 @@ type program struct {
 func start(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
 	data := t.TempDir()
-	hash, err := argon2id.CreateHash(testPassword, argon())
+	hash, err := argon2id.CreateHash(testPassword, cheap())
 	if err != nil {
 		t.Fatal(err)
 	}
