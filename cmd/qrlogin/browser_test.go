@@ -21,6 +21,7 @@ import (
 // TestSignInByPhone is the whole way in real browsers: the code is read off a
 // screenshot, opened on a phone that has to sign in first, and approved.
 func TestSignInByPhone(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
@@ -82,8 +83,10 @@ func TestSignInByPhone(t *testing.T) {
 	}
 }
 
-// TestApproveToPage measures how long after the tap the browser is signed in.
+// TestApproveToPage signs in by the push alone: the page may not ask. It says
+// how long after the tap the browser is signed in.
 func TestApproveToPage(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
@@ -95,6 +98,7 @@ func TestApproveToPage(t *testing.T) {
 		screen.open(s.url + "/login")
 		screen.state("ready")
 		screen.linked()
+		evaluate[bool](screen, `(() => { const real = fetch; window.fetch = (path, init) => init.method === "GET" && /attempts\/[A-Z2-7]+(\?|$)/.test(path) ? Promise.reject(new TypeError("no answer")) : real(path, init); return true; })()`)
 		mobile.open(screen.scan("login"))
 		mobile.state("ask")
 		screen.state("scanned")
@@ -108,12 +112,10 @@ func TestApproveToPage(t *testing.T) {
 	}
 	slices.Sort(took)
 	t.Logf("tap on approve → browser signed in: p50 %.0f ms, all %v", took[2], took)
-	if took[2] > 1000 { // wide, for busy machines: without push it would be many seconds
-		t.Errorf("half of the sign-ins took a second or more: %v", took)
-	}
 }
 
 func TestSayNo(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
@@ -142,6 +144,7 @@ func TestSayNo(t *testing.T) {
 }
 
 func TestCodesTurnAndEnd(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, func(o *appOptions) {
 		o.times = qrlogin.Times{FirstTicket: 4 * time.Second, NextTicket: 4 * time.Second, Rotations: 1, Grace: time.Second, Decide: 4 * time.Second}
 	})
@@ -175,6 +178,7 @@ func TestCodesTurnAndEnd(t *testing.T) {
 }
 
 func TestSecondPhone(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	screen, first, second := desktop(t, browser), phone(t, browser), phone(t, browser)
@@ -203,6 +207,7 @@ func TestSecondPhone(t *testing.T) {
 // TestOtherDeviceHears: an account page that is open on another device of the
 // same user tells of the new sign-in at once, and can end it.
 func TestOtherDeviceHears(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	tablet, mobile, screen := desktop(t, browser), phone(t, browser), desktop(t, browser)
@@ -230,6 +235,7 @@ func TestOtherDeviceHears(t *testing.T) {
 // TestT16NoPushGetsThrough: nothing but plain HTTP gets through; sign-in works all the
 // same, by asking.
 func TestT16NoPushGetsThrough(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, func(o *appOptions) {
 		node := o.mounts["/v1/"]
 		o.mounts["/v1/"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -256,6 +262,7 @@ func TestT16NoPushGetsThrough(t *testing.T) {
 // TestLooks reads the code in light and dark, wide and narrow, and keeps
 // pictures of all.
 func TestLooks(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, func(o *appOptions) { o.showLink = true })
 	browser := chromium(t)
 	screen, m := desktop(t, browser), desktop(t, browser)
@@ -299,6 +306,7 @@ func TestLooks(t *testing.T) {
 // TestFanfareElsewhere: the same with a Fanfare that another process runs, so
 // of another origin.
 func TestFanfareElsewhere(t *testing.T) {
+	t.Parallel()
 	node := brokertest.Start(t)
 	s := startSiteWith(t, config{fanfareURL: node.URL, fanfareKey: node.SecretKey})
 	browser := chromium(t)
@@ -318,6 +326,7 @@ func TestFanfareElsewhere(t *testing.T) {
 // TestPlainHTTPOnALan: the phone comes over plain http of a network, where
 // browsers take a page for unsafe. The computer's own page must not.
 func TestPlainHTTPOnALan(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, func(o *appOptions) { o.publicURL = strings.Replace(o.publicURL, "localhost", "lan.test", 1) })
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
@@ -349,6 +358,7 @@ func (lost) Publish(context.Context, string, any, ...fanfare.PublishOption) (pro
 // TestT16PushesAreLost: the connection lives and nothing comes over it. The page
 // finds out by itself.
 func TestT16PushesAreLost(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, func(o *appOptions) { o.ff = lost{o.ff} })
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
@@ -366,6 +376,7 @@ func TestT16PushesAreLost(t *testing.T) {
 // TestT16FanfareDiesBeforeDelivery: the connection is cut and nobody answers
 // there any more when the phone says yes. The page signs in all the same.
 func TestT16FanfareDiesBeforeDelivery(t *testing.T) {
+	t.Parallel()
 	node := brokertest.Start(t)
 	front := newWire(t, strings.TrimPrefix(node.URL, "http://"))
 	s := startSiteWith(t, config{fanfareURL: "http://" + front.addr, fanfareKey: node.SecretKey})

@@ -62,6 +62,7 @@ func (b *tab) axe() []string {
 // state, in light and dark: axe-core finds nothing serious, and the code can
 // be read. The pictures are for people to look at.
 func TestEveryStateLooksRight(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	screen := newTab(t, browser, 1360, 900, false, "light")
