@@ -62,7 +62,9 @@ type appOptions struct {
 	forward    string                 // the domain of apps behind proxies; "": none
 	clients    *clients               // apps that sign their people in here
 	keys       *oidc.Keys
-	grants     oidc.Store // default in memory
+	grants     oidc.Store    // default in memory
+	attempts   qrlogin.Store // default in memory
+	pepper     []byte
 	log        *slog.Logger
 }
 
@@ -106,7 +108,7 @@ func (a *app) newQR() (*qrlogin.Server, error) {
 	options := qrlogin.Options{
 		Fanfare: o.ff, FanfareURL: o.fanfareURL, PublicURL: o.publicURL, Site: o.site, ShowLink: o.showLink,
 		PhoneUser: a.phoneUser, SignIn: a.signInForCode, OnLogin: a.onLogin, OnAsk: a.onAsk, Audit: a.audited, Known: o.browsers, PasswordURL: "/signin",
-		ClientIP: a.ip, Describe: describe, Place: placeOf, Policy: o.policy, Hosts: o.hosts, Times: o.times, Limits: o.limits, Logger: o.log,
+		ClientIP: a.ip, Describe: describe, Place: placeOf, Policy: o.policy, Hosts: o.hosts, Store: o.attempts, Pepper: o.pepper, Times: o.times, Limits: o.limits, Logger: o.log,
 	}
 	if len(o.devices) > 0 {
 		options.Devices = &qrlogin.Devices{Clients: o.devices, Token: a.deviceToken}

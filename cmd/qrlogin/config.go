@@ -66,6 +66,7 @@ func parseConfig(args []string, env func(string) string, out io.Writer) (config,
 	fs.DurationVar(&c.times.FirstTicket, "first-code", time.Minute, "how long the first code `lasts`")
 	fs.DurationVar(&c.times.NextTicket, "next-code", 30*time.Second, "how long each code after it `lasts`")
 	fs.DurationVar(&c.times.Decide, "decide", 2*time.Minute, "how long the phone may `take` to decide")
+	fs.DurationVar(&c.times.Device, "device-code", 10*time.Minute, "how long a device's code `lasts`")
 	fs.DurationVar(&c.times.Grace, "grace", 10*time.Second, "how long a replaced code is still `taken`")
 	text(&c.hosts, "hosts", "", "JSON `file` with the backends that may use the API under /qr/host/")
 	text(&devices, "devices", "", "public `clients` that may sign in by a code (RFC 8628), like 'tv=Living room TV,cli=Command line'")
@@ -131,8 +132,8 @@ func (c *config) check(proxies string) error {
 	default:
 		return fmt.Errorf("--digits %q: give adaptive, always or never", c.digits)
 	}
-	if t := c.times; t.FirstTicket < time.Second || t.NextTicket < time.Second || t.Decide < time.Second || max(t.FirstTicket, t.NextTicket, t.Decide) > 10*time.Minute {
-		return errors.New("--first-code, --next-code and --decide: give from 1s to 10m")
+	if t := c.times; t.FirstTicket < time.Second || t.NextTicket < time.Second || t.Decide < time.Second || t.Device < time.Second || max(t.FirstTicket, t.NextTicket, t.Decide, t.Device) > 10*time.Minute {
+		return errors.New("--first-code, --next-code, --decide and --device-code: give from 1s to 10m")
 	}
 	if c.demoPassword != "" && len(c.demoPassword) < 8 {
 		return errors.New("--demo-password is too short: give at least 8 characters")

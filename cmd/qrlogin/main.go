@@ -77,10 +77,14 @@ func serve(ctx context.Context, c config, out io.Writer, log *slog.Logger) (err 
 	if err != nil {
 		return err
 	}
+	kept, pepper, err := openAttempts(c, src, keys)
+	if err != nil {
+		return err
+	}
 	a, err := newApp(appOptions{
 		ff: src.client, fanfareURL: src.browserURL, mounts: src.mounts, users: list, browsers: known, publicURL: publicURL, site: c.site,
 		showLink: isLocal(publicURL), proxies: c.proxies, policy: qrlogin.Policy(c.digits), times: c.times, hosts: hosts, devices: c.devices,
-		forward: c.forward, clients: apps, keys: keys, grants: grants, log: log,
+		forward: c.forward, clients: apps, keys: keys, grants: grants, attempts: kept, pepper: pepper, log: log,
 	})
 	if err != nil {
 		return err

@@ -9,10 +9,8 @@ import (
 	"time"
 
 	"github.com/fanfarehq/fanfare/broker"
-	"github.com/fanfarehq/fanfare/broker/tenant"
 	fanfare "github.com/fanfarehq/fanfare/sdk/go"
 	"github.com/fanfarehq/fanfare/sdk/js"
-	"github.com/fanfarehq/fanfare/sdk/qrlogin/oidc"
 )
 
 // source is where Fanfare comes from: a node in this process, or another one.
@@ -42,7 +40,7 @@ func openSource(ctx context.Context, c config, selfURL string, log *slog.Logger)
 	}
 	node, err := broker.New(ctx, broker.Config{
 		Listen: "-", PublicURL: selfURL, Data: filepath.Join(c.data, "fanfare"), DrainTime: time.Second, Logger: log,
-		Rules: []tenant.Rule{{Namespace: oidc.Namespace, History: &tenant.History{Messages: 2, Age: oidc.RuleAge}}},
+		Rules: keptRules(),
 	})
 	if err != nil {
 		return nil, err

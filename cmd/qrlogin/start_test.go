@@ -57,7 +57,7 @@ func TestConfig(t *testing.T) {
 	if c, err := parseConfig(nil, env(nil), io.Discard); err != nil || c.listen != "127.0.0.1:8090" || len(c.proxies) != 0 {
 		t.Errorf("%+v, %v", c, err)
 	}
-	for _, args := range [][]string{{"--listen", "nowhere"}, {"--public-url", "id.example.com"}, {"--trusted-proxy", "all"}, {"--demo-password", "short"}, {"--digits", "sometimes"}, {"--decide", "1h"}, {"serve"}, {"--nothing"}} {
+	for _, args := range [][]string{{"--listen", "nowhere"}, {"--public-url", "id.example.com"}, {"--trusted-proxy", "all"}, {"--demo-password", "short"}, {"--digits", "sometimes"}, {"--decide", "1h"}, {"--device-code", "1h"}, {"serve"}, {"--nothing"}} {
 		if _, err := parseConfig(args, env(nil), io.Discard); err == nil {
 			t.Errorf("%v was taken", args)
 		}

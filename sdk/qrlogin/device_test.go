@@ -2,15 +2,9 @@ package qrlogin_test
 
 import (
 	"context"
-	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
-
-	"github.com/cli/oauth/device"
-	"golang.org/x/oauth2"
 
 	"github.com/fanfarehq/fanfare/sdk/qrlogin"
 )
@@ -101,79 +95,5 @@ func TestDeviceErrors(t *testing.T) {
 	page := g.open()
 	if a := tv.do("POST", "/qr/oauth/token", rawForm(deviceGrant+page.id+page.cookies["qrl-"+page.id])); a.text("error") != "invalid_grant" {
 		t.Errorf("a page's cookie as a device code: %d %s", a.Code, a.Body)
-	}
-}
-
-// TestStandardDeviceClients: two libraries that everybody uses, as they are.
-func TestStandardDeviceClients(t *testing.T) {
-	var wg sync.WaitGroup
-	defer wg.Wait()
-	for _, library := range []string{"golang.org/x/oauth2", "github.com/cli/oauth"} {
-		for _, end := range []string{"approve", "reject", "expire"} {
-			wg.Go(func() { deviceClient(t, library, end) }) // they wait most of the time
-		}
-	}
-}
-
-func deviceClient(t *testing.T, library, end string) {
-	var handler http.Handler
-	site := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { handler.ServeHTTP(w, r) }))
-	defer site.Close()
-	g := newRig(t, devices, func(o *qrlogin.Options) {
-		o.PublicURL = site.URL
-		if end == "expire" {
-			o.Times.Device = 6 * time.Second
-		}
-	})
-	handler, g.host = g.server, strings.TrimPrefix(site.URL, "http://")
-	ctx, stop := context.WithTimeout(t.Context(), 40*time.Second)
-	defer stop()
-	act := func(link string) {
-		if end == "expire" {
-			return
-		}
-		phone := g.phone("ada/1")
-		a := phone.scan(link[strings.LastIndexByte(link, '/')+1:])
-		phone.decide(a.text("attempt_id"), end, a.text("decision_nonce"))
-	}
-	var token string
-	var err error
-	if library == "golang.org/x/oauth2" {
-		c := &oauth2.Config{ClientID: "tv", Scopes: []string{"watch"}, Endpoint: oauth2.Endpoint{DeviceAuthURL: site.URL + "/qr/oauth/device_authorization", TokenURL: site.URL + "/qr/oauth/token"}}
-		begun, e := c.DeviceAuth(ctx)
-		if e != nil {
-			t.Errorf("%s, %s: %v", library, end, e)
-			return
-		}
-		act(begun.VerificationURIComplete)
-		var got *oauth2.Token
-		if got, err = c.DeviceAccessToken(ctx, begun); err == nil {
-			token = got.AccessToken
-		}
-	} else {
-		begun, e := device.RequestCode(http.DefaultClient, site.URL+"/qr/oauth/device_authorization", "tv", []string{"watch"})
-		if e != nil {
-			t.Errorf("%s, %s: %v", library, end, e)
-			return
-		}
-		act(begun.VerificationURIComplete)
-		got, e := device.Wait(ctx, http.DefaultClient, site.URL+"/qr/oauth/token", device.WaitOptions{ClientID: "tv", DeviceCode: begun})
-		if err = e; err == nil {
-			token = got.Token
-		}
-	}
-	switch end {
-	case "approve":
-		if err != nil || token != "ada on tv for watch" {
-			t.Errorf("%s, %s: token %q, %v", library, end, token, err)
-		}
-	case "reject":
-		if err == nil || !strings.Contains(err.Error(), "access_denied") {
-			t.Errorf("%s, %s: the error is %v", library, end, err)
-		}
-	default:
-		if err == nil || token != "" {
-			t.Errorf("%s, %s: token %q, %v", library, end, token, err)
-		}
 	}
 }

@@ -37,6 +37,8 @@ type Server struct {
 	hooks *hooks
 	jtis  *onceOnly
 	polls *polls
+
+	closing chan struct{} // closed when Run is to end: nobody waits any more
 }
 
 // New makes a Server. It starts nothing.
@@ -55,7 +57,7 @@ func New(o Options) (*Server, error) {
 		exchange: newLimiter(o.Limits.Exchange), read: newLimiter(o.Limits.Read),
 		wrongUser: newStrikes(5, 10*time.Minute), wrongAddress: newStrikes(20, 10*time.Minute),
 		unanswered: newStrikes(5, time.Hour), asking: newStrikes(3, o.Times.Decide), crowd: newCrowd(),
-		hooks: newHooks(), jtis: newOnceOnly(), polls: newPolls(),
+		hooks: newHooks(), jtis: newOnceOnly(), polls: newPolls(), closing: make(chan struct{}),
 	}
 	if s.csp, err = policy(o); err != nil {
 		return nil, err
@@ -126,10 +128,13 @@ func (s *Server) LoginPage() http.Handler {
 }
 
 // Run ends attempts when their time is up, tells their pages, and sends
-// webhooks. It returns nil when ctx is done, and is called once.
+// webhooks. It returns nil when ctx is done, and is called once. Requests that
+// wait for something are answered then as things stand, so that a server that
+// stops need not break them off.
 func (s *Server) Run(ctx context.Context) error {
 	var wg sync.WaitGroup
 	defer wg.Wait()
+	defer context.AfterFunc(ctx, func() { close(s.closing) })()
 	wg.Go(func() {
 		s.hooks.run(ctx, func(h Host, err error) {
 			s.o.Logger.Warn("qrlogin: a webhook could not be delivered", "host", h.Name, "error", err)

@@ -91,6 +91,8 @@ func (s *Server) await(ctx context.Context, a Attempt, wait time.Duration, done 
 			case <-again.C:
 			case <-ctx.Done():
 				over = true
+			case <-s.closing:
+				over = true
 			}
 		}
 		leave()
