@@ -136,6 +136,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	mux.Handle("/app/", foreign)
 	mux.Handle("/apps/", foreign)
 	mux.Handle("/v1/sse", sse.Handler(b.sessions, b.tenants))
+	b.goeasy(counters).Register(mux)
 	mux.Handle(BackupPath, b.backups(f.Account))
 	mux.Handle(ClusterPath, b.state(f.Account))
 	mux.Handle("/", api.New(api.Options{

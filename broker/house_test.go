@@ -26,6 +26,7 @@ func plan() []room {
 		{"broker/door/ws", 6},
 		{"broker/door/sse", 6},
 		{"broker/door/pusher", 6},
+		{"broker/door/goeasy", 6},
 		{"broker/api", 5},
 		{"broker/session", 5},
 		{"broker/webhook", 5},

@@ -35,6 +35,22 @@ func (h *Hub) answerCounts(_ string, body []byte, reply func([]byte)) {
 	}
 }
 
+// Numbers is how many there are in a channel, on all nodes.
+func (h *Hub) Numbers(ctx context.Context, app protocol.AppID, ch protocol.Channel) protocol.Occupancy {
+	k := key{app, ch}
+	o := protocol.Occupancy{Subscribers: h.subscribers(k)}
+	rs := h.roomsOf(k)
+	rs.mu.Lock()
+	if r := rs.open[k]; r != nil {
+		o.Members = r.present
+	}
+	rs.mu.Unlock()
+	if h.peers != nil {
+		h.askCounts(ctx, []key{k}, func(_ string, c count) { o.Subscribers += c.Subscribers })
+	}
+	return o
+}
+
 // askCounts asks the other nodes about channels.
 func (h *Hub) askCounts(ctx context.Context, keys []key, each func(node string, c count)) {
 	all := make([]count, len(keys))

@@ -262,6 +262,9 @@ func (s *Session) finish(err error) {
 
 // leave gives back what the session held.
 func (s *Session) leave() {
+	if l, ok := s.spoken.(Leaver); ok {
+		l.Left()
+	}
 	s.absent()
 	for ch, sub := range s.subs {
 		s.set.o.Hub.Unsubscribe(s.who.App, ch, sub)

@@ -47,6 +47,12 @@ type Speaker interface {
 	Hear(frame []byte) error
 }
 
+// Leaver is a Speaker that is told when its session has ended: once, when
+// nothing more is read.
+type Leaver interface {
+	Left()
+}
+
 // Speak begins a session whose client speaks another protocol; it is Accept
 // otherwise. id is the session's, unique on all nodes; "" has one made.
 func (set *Set) Speak(sock Socket, id string, sp Speaker) {

@@ -17,54 +17,108 @@ type Wish struct {
 	Tell   bool                                 // whether success is told
 	Member *protocol.Member                     // who enters the channel and is told who is there, before all else
 	Pick   func(past []*hub.Frame) []*hub.Frame // what is wanted of the past; nil: all of it
+	Mute   func(f *hub.Frame) bool              // what of the past is not sent; nil: nothing
 }
 
 // Subscribe begins a subscription: its answer first, then what the client
 // missed or wants to see again, then what comes.
 func (s *Session) Subscribe(w Wish) error {
+	b, err := s.attach(w)
+	if err != nil {
+		return err
+	}
+	s.begin(b)
+	return nil
+}
+
+// SubscribeAll begins several subscriptions, or none where one of them is
+// refused. Before anything of them is sent it calls then with where their
+// channels were when the first thing behind that was kept for the client.
+func (s *Session) SubscribeAll(ws []Wish, then func(at []protocol.Position)) error {
+	all, at := make([]beginning, 0, len(ws)), make([]protocol.Position, 0, len(ws))
+	for _, w := range ws {
+		b, err := s.attach(w)
+		if err != nil {
+			for _, b := range all {
+				s.undo(b)
+			}
+			return protocol.AsError(err).On(w.Channel)
+		}
+		all, at = append(all, b), append(at, b.attached)
+	}
+	then(at)
+	for _, b := range all {
+		s.begin(b)
+	}
+	return nil
+}
+
+// beginning is a subscription of which nothing was sent yet.
+type beginning struct {
+	wish     Wish
+	sub      *subscription
+	attached protocol.Position // the channel's when it began
+	past     hub.Replay
+	from     protocol.Position // the client's, before past
+	answer   protocol.Reply
+}
+
+// attach subscribes to the channel and holds back what comes.
+func (s *Session) attach(w Wish) (beginning, error) {
 	c, ch := w.Command, w.Channel
 	if err := s.maySubscribe(c); err != nil {
-		return err
+		return beginning{}, err
 	}
 	if w.Member != nil {
 		if err := s.enterRoom(ch, w.Member); err != nil {
-			return err
+			return beginning{}, err
 		}
 	}
-	sub := &subscription{out: &s.out, session: s.id}
+	b := beginning{wish: w, sub: &subscription{out: &s.out, session: s.id, mute: w.Mute}}
 	if s.subs == nil {
 		s.subs = map[protocol.Channel]*subscription{}
 	}
-	s.subs[ch] = sub
-	attached := s.set.o.Hub.Subscribe(s.who, ch, sub)
+	s.subs[ch] = b.sub
+	b.attached = s.set.o.Hub.Subscribe(s.who, ch, b.sub)
 
 	if s.resume != nil {
-		c.Since, c.At = s.resume.since(attached), s.resume.At.UnixMilli()
+		c.Since, c.At = s.resume.since(b.attached), s.resume.At.UnixMilli()
 	}
-	answer := protocol.Reply{Type: protocol.TypeSubscribed, Ref: c.Ref, Channel: ch, Position: &attached}
-	past, from, err := s.past(c, attached, &answer)
-	if err != nil {
-		s.drop(ch, sub, nil)
-		if w.Member != nil {
-			s.Leave(ch)
-		}
-		return err
+	b.answer = protocol.Reply{Type: protocol.TypeSubscribed, Ref: c.Ref, Channel: ch, Position: &b.attached}
+	var err error
+	if b.past, b.from, err = s.past(c, b.attached, &b.answer); err != nil {
+		s.undo(b)
+		return b, err
 	}
 	if w.Pick != nil {
-		past.Frames = w.Pick(past.Frames)
+		b.past.Frames = w.Pick(b.past.Frames)
 	}
+	return b, nil
+}
+
+// undo ends a subscription of which nothing was sent.
+func (s *Session) undo(b beginning) {
+	s.drop(b.wish.Channel, b.sub, nil)
+	if b.wish.Member != nil {
+		s.Leave(b.wish.Channel)
+	}
+}
+
+// begin sends what belongs to a subscription from its answer on.
+func (s *Session) begin(b beginning) {
+	ch := b.wish.Channel
 	var first *hub.Frame
-	if w.Tell {
-		first = encode(answer)
+	if b.wish.Tell {
+		first = encode(b.answer)
 	}
-	sub.begin(first, from)
-	if err = s.catchUp(ch, sub, past, attached); err == nil {
-		err = s.watch(ch, watched(c), nil)
+	b.sub.begin(first, b.from)
+	err := s.catchUp(ch, b.sub, b.past, b.attached)
+	if err == nil {
+		err = s.watch(ch, watched(b.wish.Command), nil)
 	}
 	if err != nil {
 		s.End(protocol.AsError(err))
 	}
-	return nil
 }
 
 func (s *Session) maySubscribe(c protocol.Command) error {

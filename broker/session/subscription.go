@@ -15,6 +15,7 @@ import (
 type subscription struct {
 	out     *outbox
 	session string
+	mute    func(f *hub.Frame) bool // what of the past is not sent; nil: nothing
 
 	state   int
 	epoch   string
@@ -127,7 +128,19 @@ func (s *subscription) setLocked(p protocol.Position) {
 
 // past sends what the client missed.
 func (s *subscription) past(f *hub.Frame) {
-	s.with(func() { s.pass(f) })
+	s.with(func() {
+		parts := f.Parts
+		if s.mute == nil || parts == nil {
+			parts = []*hub.Frame{f}
+		}
+		for _, one := range parts {
+			if s.mute != nil && s.mute(one) {
+				s.moves(one)
+			} else {
+				s.pass(one)
+			}
+		}
+	})
 }
 
 // join goes live with what was held back, unless not all of it was held: then
