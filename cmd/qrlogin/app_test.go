@@ -43,7 +43,7 @@ func (s *silent) Token(string, protocol.Grants, time.Duration) (string, error) {
 // quick is the app without Fanfare and without a browser.
 func quick(t *testing.T, change ...func(*appOptions)) (*app, *safeBuffer) {
 	t.Helper()
-	list, _, err := openUsers(t.TempDir(), testPassword)
+	list, _, err := openUsers(t.TempDir(), testPassword, cheap())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,13 +2,10 @@ package main
 
 import (
 	"context"
-	"io"
-	"net"
 	"net/http"
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -21,9 +18,12 @@ import (
 // TestSignInByPhone is the whole way in real browsers: the code is read off a
 // screenshot, opened on a phone that has to sign in first, and approved.
 func TestSignInByPhone(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
+	screen.likes("light", "no-preference")
+	mobile.likes("light", "no-preference")
 
 	screen.open(s.url + "/")
 	screen.state("ready")
@@ -80,8 +80,10 @@ func TestSignInByPhone(t *testing.T) {
 	}
 }
 
-// TestApproveToPage measures how long after the tap the browser is signed in.
+// TestApproveToPage signs in by the push alone: the page may not ask. It says
+// how long after the tap the browser is signed in.
 func TestApproveToPage(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
@@ -89,10 +91,11 @@ func TestApproveToPage(t *testing.T) {
 	mobile.signIn()
 	mobile.shows("Hello, Demo User")
 	var took []float64
-	for range 10 {
+	for range 5 {
 		screen.open(s.url + "/login")
 		screen.state("ready")
 		screen.linked()
+		evaluate[bool](screen, `(() => { const real = fetch; window.fetch = (path, init) => init.method === "GET" && /attempts\/[A-Z2-7]+(\?|$)/.test(path) ? Promise.reject(new TypeError("no answer")) : real(path, init); return true; })()`)
 		mobile.open(screen.scan("login"))
 		mobile.state("ask")
 		screen.state("scanned")
@@ -105,13 +108,11 @@ func TestApproveToPage(t *testing.T) {
 		mobile.state("done")
 	}
 	slices.Sort(took)
-	t.Logf("tap on approve → browser signed in, 10 rounds: p50 %.0f ms, all %v", (took[4]+took[5])/2, took)
-	if took[5] > 1000 { // wide, for busy machines: without push it would be many seconds
-		t.Errorf("half of the sign-ins took a second or more: %v", took)
-	}
+	t.Logf("tap on approve → browser signed in: p50 %.0f ms, all %v", took[2], took)
 }
 
 func TestSayNo(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
@@ -140,6 +141,7 @@ func TestSayNo(t *testing.T) {
 }
 
 func TestCodesTurnAndEnd(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, func(o *appOptions) {
 		o.times = qrlogin.Times{FirstTicket: 4 * time.Second, NextTicket: 4 * time.Second, Rotations: 1, Grace: time.Second, Decide: 4 * time.Second}
 	})
@@ -173,6 +175,7 @@ func TestCodesTurnAndEnd(t *testing.T) {
 }
 
 func TestSecondPhone(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	screen, first, second := desktop(t, browser), phone(t, browser), phone(t, browser)
@@ -201,6 +204,7 @@ func TestSecondPhone(t *testing.T) {
 // TestOtherDeviceHears: an account page that is open on another device of the
 // same user tells of the new sign-in at once, and can end it.
 func TestOtherDeviceHears(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	tablet, mobile, screen := desktop(t, browser), phone(t, browser), desktop(t, browser)
@@ -228,6 +232,7 @@ func TestOtherDeviceHears(t *testing.T) {
 // TestT16NoPushGetsThrough: nothing but plain HTTP gets through; sign-in works all the
 // same, by asking.
 func TestT16NoPushGetsThrough(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, func(o *appOptions) {
 		node := o.mounts["/v1/"]
 		o.mounts["/v1/"] = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -254,6 +259,7 @@ func TestT16NoPushGetsThrough(t *testing.T) {
 // TestLooks reads the code in light and dark, wide and narrow, and keeps
 // pictures of all.
 func TestLooks(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, func(o *appOptions) { o.showLink = true })
 	browser := chromium(t)
 	screen, m := desktop(t, browser), desktop(t, browser)
@@ -297,6 +303,7 @@ func TestLooks(t *testing.T) {
 // TestFanfareElsewhere: the same with a Fanfare that another process runs, so
 // of another origin.
 func TestFanfareElsewhere(t *testing.T) {
+	t.Parallel()
 	node := brokertest.Start(t)
 	s := startSiteWith(t, config{fanfareURL: node.URL, fanfareKey: node.SecretKey})
 	browser := chromium(t)
@@ -316,6 +323,7 @@ func TestFanfareElsewhere(t *testing.T) {
 // TestPlainHTTPOnALan: the phone comes over plain http of a network, where
 // browsers take a page for unsafe. The computer's own page must not.
 func TestPlainHTTPOnALan(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, func(o *appOptions) { o.publicURL = strings.Replace(o.publicURL, "localhost", "lan.test", 1) })
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
@@ -347,6 +355,7 @@ func (lost) Publish(context.Context, string, any, ...fanfare.PublishOption) (pro
 // TestT16PushesAreLost: the connection lives and nothing comes over it. The page
 // finds out by itself.
 func TestT16PushesAreLost(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, func(o *appOptions) { o.ff = lost{o.ff} })
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
@@ -364,6 +373,7 @@ func TestT16PushesAreLost(t *testing.T) {
 // TestT16FanfareDiesBeforeDelivery: the connection is cut and nobody answers
 // there any more when the phone says yes. The page signs in all the same.
 func TestT16FanfareDiesBeforeDelivery(t *testing.T) {
+	t.Parallel()
 	node := brokertest.Start(t)
 	front := newWire(t, strings.TrimPrefix(node.URL, "http://"))
 	s := startSiteWith(t, config{fanfareURL: "http://" + front.addr, fanfareKey: node.SecretKey})
@@ -383,57 +393,4 @@ func TestT16FanfareDiesBeforeDelivery(t *testing.T) {
 	mobile.click(`[data-decide="approve"]`)
 	screen.shows("Hello, Demo User")
 	mobile.state("done")
-}
-
-// wire passes connections on to an address until it is cut: then those that
-// are there break, and new ones are refused.
-type wire struct {
-	addr     string
-	listener net.Listener
-	mu       sync.Mutex
-	conns    []net.Conn
-	running  sync.WaitGroup
-}
-
-func newWire(t *testing.T, to string) *wire {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := &wire{addr: listener.Addr().String(), listener: listener}
-	w.running.Go(func() {
-		for {
-			in, err := listener.Accept()
-			if err != nil {
-				return
-			}
-			out, err := net.Dial("tcp", to)
-			if err != nil {
-				_ = in.Close()
-				continue
-			}
-			w.mu.Lock()
-			w.conns = append(w.conns, in, out)
-			w.mu.Unlock()
-			for _, pair := range [][2]net.Conn{{in, out}, {out, in}} {
-				w.running.Go(func() {
-					_, _ = io.Copy(pair[0], pair[1]) // it ends when either does
-					_, _ = pair[0].Close(), pair[1].Close()
-				})
-			}
-		}
-	})
-	t.Cleanup(w.cut)
-	return w
-}
-
-func (w *wire) cut() {
-	_ = w.listener.Close()
-	w.mu.Lock()
-	for _, c := range w.conns {
-		_ = c.Close()
-	}
-	w.mu.Unlock()
-	w.running.Wait()
 }

@@ -9,6 +9,7 @@ import (
 // TestDeviceSignsIn is RFC 8628 against the real program: a television gets a
 // token, which is a device of the account and ends as one.
 func TestDeviceSignsIn(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--devices", "tv=Living room TV")
 	tv, phone := p.agent(), p.phoneOf("ada")
 	if g := tv.want(200, "GET", "/.well-known/oauth-authorization-server", nil); g.str("token_endpoint") != p.url+"/oidc/token" {

@@ -1,16 +1,11 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
-
-	"github.com/chromedp/cdproto/cdp"
-	"github.com/chromedp/cdproto/emulation"
-	"github.com/chromedp/chromedp"
 )
 
 // elementStates are the states of <fanfare-qr-login>, with what they show.
@@ -63,26 +58,16 @@ func (b *tab) axe() []string {
 		.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.target.join(" ") + ": " + n.failureSummary.slice(0, 300))))`)
 }
 
-// scheme is light or dark.
-func (b *tab) scheme(name string) {
-	b.t.Helper()
-	b.do("scheme", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-			{Name: "prefers-color-scheme", Value: name}, {Name: "prefers-reduced-motion", Value: "reduce"},
-		}})
-		return chromedp.Void{}, err
-	})
-}
-
 // TestEveryStateLooksRight shows the element and the phone's page in each
 // state, in light and dark: axe-core finds nothing serious, and the code can
 // be read. The pictures are for people to look at.
 func TestEveryStateLooksRight(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	screen := newTab(t, browser, 1360, 900, false, "light")
 	for _, look := range []struct{ lang, scheme string }{{"en", "light"}, {"en", "dark"}, {"ar", "light"}, {"de", "dark"}} {
-		screen.scheme(look.scheme)
+		screen.likes(look.scheme, "reduce")
 		screen.open(s.url + "/login")
 		screen.state("ready")
 		if n := evaluate[int](screen, gallery+`("`+look.lang+`")`); n < 15 {
@@ -104,7 +89,7 @@ func TestEveryStateLooksRight(t *testing.T) {
 	mobile.signIn()
 	mobile.state("type")
 	for _, scheme := range []string{"light", "dark"} {
-		mobile.scheme(scheme)
+		mobile.likes(scheme, "reduce")
 		views := evaluate[[]string](mobile, `[...document.querySelectorAll("[data-view]")].map(v => v.dataset.view)`)
 		for _, view := range views {
 			evaluate[bool](mobile, fmt.Sprintf(`(() => { const root = document.querySelector("#phone"); root.dataset.state = %[1]q;

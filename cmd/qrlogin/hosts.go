@@ -11,7 +11,7 @@ import (
 
 // readHosts reads the backends that may use the API under /qr/host/:
 //
-//	[{"name":"shop","key":"…","phone_key":"<base64 of an Ed25519 public key>","webhook_url":"https://…","webhook_secret":"whsec_…"}]
+//	[{"name":"shop","key":"…","public_url":"https://…","phone_key":"<base64 of an Ed25519 public key>","webhook_url":"https://…","webhook_secret":"whsec_…"}]
 //
 // Only name and key are required; a key has 26 characters or more.
 func readHosts(path string) ([]qrlogin.Host, error) {
@@ -25,6 +25,7 @@ func readHosts(path string) ([]qrlogin.Host, error) {
 	var list []struct {
 		Name          string `json:"name"`
 		Key           string `json:"key"`
+		PublicURL     string `json:"public_url"`
 		PhoneKey      []byte `json:"phone_key"`
 		WebhookURL    string `json:"webhook_url"`
 		WebhookSecret string `json:"webhook_secret"`
@@ -38,7 +39,7 @@ func readHosts(path string) ([]qrlogin.Host, error) {
 			return nil, fmt.Errorf("--hosts %s: the key of %q is too short: make it with `openssl rand -hex 32`", path, one.Name)
 		}
 		hosts = append(hosts, qrlogin.Host{
-			Name: one.Name, Key: qrlogin.HashOf(one.Key), PhoneKey: ed25519.PublicKey(one.PhoneKey), WebhookURL: one.WebhookURL, WebhookSecret: one.WebhookSecret,
+			Name: one.Name, Key: qrlogin.HashOf(one.Key), PublicURL: one.PublicURL, PhoneKey: ed25519.PublicKey(one.PhoneKey), WebhookURL: one.WebhookURL, WebhookSecret: one.WebhookSecret,
 		})
 	}
 	return hosts, nil

@@ -63,6 +63,7 @@ func phoneToken(alg string, k ed25519.PrivateKey, c map[string]any) string {
 }
 
 func TestT17ForgedIdentities(t *testing.T) {
+	t.Parallel()
 	public, private, err := ed25519.GenerateKey(nil)
 	if err != nil {
 		t.Fatal(err)

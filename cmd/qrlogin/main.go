@@ -56,7 +56,7 @@ func serve(ctx context.Context, c config, out io.Writer, log *slog.Logger) (err 
 	if publicURL == "" {
 		publicURL = selfURL
 	}
-	list, password, err := openUsers(c.data, c.demoPassword)
+	list, password, err := openUsers(c.data, c.demoPassword, argon())
 	if err != nil {
 		return err
 	}

@@ -29,13 +29,16 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	shared.end()
+	os.Exit(code)
 }
 
 // program is the real qrlogin as a process of its own, behind a proxy that the
 // test plays: callers choose their address by X-Forwarded-For.
 type program struct {
-	t    *testing.T
+	t    testing.TB
+	web  *http.Transport
 	url  string
 	host string // what the callers take for the site's name
 	log  *safeBuffer
@@ -46,19 +49,24 @@ type program struct {
 // start runs the program with users ada, bob, eve and mallory.
 func start(t *testing.T, env []string, args ...string) *program {
 	t.Helper()
+	return startFor(t, []string{"ada", "bob", "eve", "mallory"}, env, args...)
+}
+
+func startFor(t testing.TB, users []string, env []string, args ...string) *program {
+	t.Helper()
 	data := t.TempDir()
-	hash, err := argon2id.CreateHash(testPassword, argon())
+	hash, err := argon2id.CreateHash(testPassword, cheap())
 	if err != nil {
 		t.Fatal(err)
 	}
 	var list []user
-	for _, id := range []string{"ada", "bob", "eve", "mallory"} {
+	for _, id := range users {
 		list = append(list, user{ID: id, Name: strings.ToUpper(id[:1]) + id[1:] + " Example", Hash: hash})
 	}
 	if err := writeUsers(filepath.Join(data, "users.json"), list); err != nil {
 		t.Fatal(err)
 	}
-	p := &program{t: t, log: &safeBuffer{}}
+	p := &program{t: t, web: many(), log: &safeBuffer{}}
 	out := &safeBuffer{}
 	p.cmd = exec.Command(os.Args[0], append([]string{"--listen", "127.0.0.1:0", "--data", data, "--trusted-proxy", "127.0.0.0/8,::1"}, args...)...)
 	p.cmd.Env = append(append(os.Environ(), "QRLOGIN_IS_THE_PROGRAM=1"), env...)
@@ -69,6 +77,7 @@ func start(t *testing.T, env []string, args ...string) *program {
 	ended := make(chan error, 1)
 	go func() { ended <- p.cmd.Wait() }()
 	t.Cleanup(func() {
+		p.web.CloseIdleConnections()
 		_ = p.cmd.Process.Signal(os.Interrupt)
 		select {
 		case err := <-ended:
@@ -157,7 +166,7 @@ func (a *agent) send(method, path string, body any) got {
 	for k, v := range a.cookies {
 		r.AddCookie(&http.Cookie{Name: k, Value: v})
 	}
-	resp, err := http.DefaultTransport.RoundTrip(r)
+	resp, err := a.p.web.RoundTrip(r)
 	if err != nil {
 		a.p.t.Error(err)
 		return got{}

@@ -43,11 +43,13 @@ type sessions struct {
 
 	mu     sync.Mutex
 	m      map[qrlogin.Hash]session
+	byUser map[string][]qrlogin.Hash     // the oldest first
 	passes map[qrlogin.Hash]qrlogin.Hash // of a pass, that of its session's secret
+	swept  time.Time
 }
 
 func newSessions() *sessions {
-	return &sessions{passKey: rand.Text(), m: map[qrlogin.Hash]session{}, passes: map[qrlogin.Hash]qrlogin.Hash{}}
+	return &sessions{passKey: rand.Text(), m: map[qrlogin.Hash]session{}, byUser: map[string][]qrlogin.Hash{}, passes: map[qrlogin.Hash]qrlogin.Hash{}}
 }
 
 // passOf is the pass of the session with that secret: something else that shows
@@ -87,10 +89,12 @@ func (s *sessions) add(one session) (secret string, added session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.forget()
-	if of := s.of(one.User); len(of) >= maxPerUser {
-		s.drop(of[len(of)-1].ID)
+	if mine := s.byUser[one.User]; len(mine) >= maxPerUser {
+		s.drop(mine[0])
 	}
-	s.m[qrlogin.HashOf(secret)] = one
+	h := qrlogin.HashOf(secret)
+	s.m[h] = one
+	s.byUser[one.User] = append(s.byUser[one.User], h)
 	return secret, one
 }
 
@@ -114,48 +118,50 @@ func (s *sessions) live(h qrlogin.Hash) (session, bool) {
 }
 
 // list are a user's sessions, newest first.
-func (s *sessions) list(user string) []session {
+func (s *sessions) list(user string) (out []session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.forget()
-	return s.of(user)
+	for _, h := range slices.Backward(s.byUser[user]) {
+		if one := s.m[h]; !over(one) {
+			out = append(out, one)
+		}
+	}
+	return out
 }
 
 // end ends a user's session by its id.
 func (s *sessions) end(user, id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !slices.ContainsFunc(s.of(user), func(o session) bool { return o.ID == id }) {
-		return false
-	}
-	s.drop(id)
-	return true
-}
-
-func (s *sessions) of(user string) (out []session) {
-	for _, one := range s.m {
-		if one.User == user {
-			out = append(out, one)
+	for _, h := range s.byUser[user] {
+		if s.m[h].ID == id {
+			s.drop(h)
+			return true
 		}
 	}
-	slices.SortFunc(out, func(a, b session) int { return b.Created.Compare(a.Created) })
-	return out
+	return false
 }
 
-func (s *sessions) drop(id string) {
-	for h, one := range s.m {
-		if one.ID == id {
-			delete(s.m, h)
-			delete(s.passes, one.pass)
-		}
+func (s *sessions) drop(h qrlogin.Hash) {
+	one := s.m[h]
+	user := one.User
+	delete(s.m, h)
+	delete(s.passes, one.pass)
+	s.byUser[user] = slices.DeleteFunc(s.byUser[user], func(other qrlogin.Hash) bool { return other == h })
+	if len(s.byUser[user]) == 0 {
+		delete(s.byUser, user)
 	}
 }
 
+// forget drops what is over, now and then: it looks at all of them.
 func (s *sessions) forget() {
+	if time.Since(s.swept) < time.Minute {
+		return
+	}
+	s.swept = time.Now()
 	for h, one := range s.m {
 		if over(one) {
-			delete(s.m, h)
-			delete(s.passes, one.pass)
+			s.drop(h)
 		}
 	}
 }

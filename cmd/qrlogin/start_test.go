@@ -16,7 +16,7 @@ import (
 
 func TestUsersFile(t *testing.T) {
 	dir := t.TempDir()
-	_, made, err := openUsers(dir, "")
+	_, made, err := openUsers(dir, "", argon())
 	if err != nil || len(made) < 16 {
 		t.Fatalf("password %q, %v", made, err)
 	}
@@ -28,7 +28,7 @@ func TestUsersFile(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	again, second, err := openUsers(dir, "")
+	again, second, err := openUsers(dir, "", argon())
 	if err != nil || second != "" {
 		t.Fatalf("the second start made a password: %q, %v", second, err)
 	}
@@ -43,7 +43,7 @@ func TestUsersFile(t *testing.T) {
 	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := openUsers(dir, ""); err == nil || !strings.Contains(err.Error(), "damaged") {
+	if _, _, err := openUsers(dir, "", argon()); err == nil || !strings.Contains(err.Error(), "damaged") {
 		t.Errorf("a damaged file: %v", err)
 	}
 }

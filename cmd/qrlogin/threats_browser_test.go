@@ -22,6 +22,7 @@ func adaptive(o *appOptions) { o.policy = qrlogin.Adaptive }
 // TestT01DigitsInABrowser: a browser that the user never used is let in only
 // when it types what the phone shows; the second time it is known.
 func TestT01DigitsInABrowser(t *testing.T) {
+	t.Parallel()
 	s := startSite(t, adaptive)
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)
@@ -121,6 +122,7 @@ func evilSite(t *testing.T, target string, hits *atomic.Int32) string {
 // nothing by forms, nothing by frames, nothing by injected things, and a link
 // of it is no code.
 func TestT05T06T07T12InABrowser(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	var hits atomic.Int32
 	evil := evilSite(t, s.url, &hits)
@@ -202,6 +204,7 @@ func (b *tab) authenticator() {
 // on the form, and to confirm a code. What it signed is good for that alone
 // (T-04).
 func TestPasskeys(t *testing.T) {
+	t.Parallel()
 	s := startSite(t)
 	browser := chromium(t)
 	screen, mobile := desktop(t, browser), phone(t, browser)

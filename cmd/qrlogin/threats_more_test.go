@@ -3,30 +3,14 @@ package main
 import (
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 )
 
-// memory is the resident set of the program in MiB.
-func (p *program) memory() int {
-	p.t.Helper()
-	text, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p.cmd.Process.Pid), "status"))
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
-	n, err := strconv.Atoi(strings.Fields(rest)[0])
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	return n / 1024
-}
-
 func TestT10Flood(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--digits", "never")
 	before := p.memory()
 	const all = 4000
@@ -62,6 +46,7 @@ func TestT10Flood(t *testing.T) {
 }
 
 func TestT11Races(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--digits", "never")
 	phone, b := p.phoneOf("ada"), p.agent().page()
 	race := func(fn func(i int) int) map[int]int {
@@ -109,6 +94,7 @@ func TestT11Races(t *testing.T) {
 }
 
 func TestT12Links(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--digits", "never")
 	phone, b := p.phoneOf("ada").near(p.agent()), p.agent().page()
 	phone.header.Set("Sec-Fetch-Site", "none")
@@ -132,6 +118,7 @@ func TestT12Links(t *testing.T) {
 }
 
 func TestT13OpenRedirects(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	for _, to := range []string{
 		"//evil.test", `/\evil.test`, `\/evil.test`, `\\evil.test`, "https:evil.test", "https://evil.test", "/%2f%2fevil.test", "%2f%2fevil.test", "/%5cevil.test", "//a@evil.test", "javascript:alert(1)", "/\tevil.test", "evil.test", "data:text/html,x", "///evil.test", "https://localhost@evil.test/",
@@ -144,6 +131,7 @@ func TestT13OpenRedirects(t *testing.T) {
 }
 
 func TestT14Tenants(t *testing.T) {
+	t.Parallel()
 	one, two := start(t, nil), start(t, nil)
 	b, phone := one.agent().page(), two.phoneOf("ada")
 	foreign, unknown := phone.scan(b.ticket), phone.scan(strings.Repeat("A", 26))
@@ -167,6 +155,7 @@ func TestT14Tenants(t *testing.T) {
 }
 
 func TestT15Privacy(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	phone, b := p.phoneOf("ada"), p.agent().page()
 	s := dial(t, p.url, b.begun.str("channel_token"))
@@ -194,6 +183,7 @@ func TestT15Privacy(t *testing.T) {
 }
 
 func TestT18ManyScans(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	b, ada := p.agent().page(), p.phoneOf("ada")
 	s := dial(t, p.url, b.begun.str("channel_token"))

@@ -37,6 +37,7 @@ func relay(p *program) (attacker *page, victim *agent, digits, nonce string) {
 func wrong(digits string) string { return string('0'+(digits[0]-'0'+1)%10) + digits[1:] }
 
 func TestT01Relay(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	// Static: a code that was photographed and turned since leads nowhere, and
 	// the attempt does not notice.
@@ -86,6 +87,7 @@ func TestT01Relay(t *testing.T) {
 }
 
 func TestT02Fixation(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--public-url", "https://id.example.test", "--digits", "never")
 	p.host = "id.example.test" // what a TLS proxy in front passes on
 	phone := p.phoneOf("ada")
@@ -133,6 +135,7 @@ func TestT02Fixation(t *testing.T) {
 }
 
 func TestT03Eavesdropping(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	b, phone := p.agent().page(), p.phoneOf("ada").near(p.agent())
 	other := p.agent().page()
@@ -204,6 +207,7 @@ func TestT03Eavesdropping(t *testing.T) {
 }
 
 func TestT04Replay(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--digits", "never")
 	phone := p.phoneOf("ada")
 	one, two, three := p.agent().page(), p.agent().page(), p.agent().page()
@@ -229,6 +233,7 @@ func TestT04Replay(t *testing.T) {
 }
 
 func TestT05OtherSites(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	phone, b := p.phoneOf("ada"), p.agent().page()
 	bot := p.agent()
@@ -259,6 +264,7 @@ func TestT05OtherSites(t *testing.T) {
 }
 
 func TestT06Frames(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	phone, b := p.phoneOf("ada"), p.agent().page()
 	for _, path := range []string{"/", "/login", "/signin", "/qr/login", "/q/" + b.ticket, "/Q/" + b.ticket, "/q/", "/qr/ask/" + b.id, "/funnel", "/qr/nothing", "/nothing"} {
@@ -274,6 +280,7 @@ func TestT06Frames(t *testing.T) {
 }
 
 func TestT08Guessing(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil)
 	b := p.agent().page()
 	guesser := p.phoneOf("eve")
@@ -332,6 +339,7 @@ func TestT08Guessing(t *testing.T) {
 }
 
 func TestT09StolenCookie(t *testing.T) {
+	t.Parallel()
 	p := start(t, nil, "--digits", "never")
 	phone, b := p.phoneOf("ada"), p.agent().page()
 	phone.decide(b.id, "approve", phone.scan(b.ticket).str("decision_nonce"))

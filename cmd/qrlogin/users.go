@@ -45,10 +45,10 @@ func argon() *argon2id.Params {
 	return &argon2id.Params{Memory: 19 * 1024, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 }
 
-// openUsers reads the users, or makes the user demo. It returns the demo
-// password where it was made or set just now, which is the only time that it
-// is known.
-func openUsers(dir, setPassword string) (u *users, demoPassword string, err error) {
+// openUsers reads the users, or makes the user demo. New passwords cost cost to
+// check. It returns the demo password where it was made or set just now, which
+// is the only time that it is known.
+func openUsers(dir, setPassword string, cost *argon2id.Params) (u *users, demoPassword string, err error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, "", fmt.Errorf("no data folder: %w", err)
 	}
@@ -62,7 +62,7 @@ func openUsers(dir, setPassword string) (u *users, demoPassword string, err erro
 		demoPassword = readable()
 	}
 	if demoPassword != "" {
-		hash, err := argon2id.CreateHash(demoPassword, argon())
+		hash, err := argon2id.CreateHash(demoPassword, cost)
 		if err != nil {
 			return nil, "", err
 		}
@@ -78,7 +78,7 @@ func openUsers(dir, setPassword string) (u *users, demoPassword string, err erro
 			return nil, "", err
 		}
 	}
-	decoy, err := argon2id.CreateHash(rand.Text(), argon())
+	decoy, err := argon2id.CreateHash(rand.Text(), cost)
 	if err != nil {
 		return nil, "", err
 	}

@@ -13,14 +13,22 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alexedwards/argon2id"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	pages "github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"github.com/fanfarehq/fanfare/sdk/qrlogin"
 )
 
 const testPassword = "correct horse"
+
+// cheap is a password's cost where nobody guesses: the real one is half a
+// second of each sign-in under the race detector.
+func cheap() *argon2id.Params {
+	return &argon2id.Params{Memory: 64, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+}
 
 // site is the whole of qrlogin on a free port, with an embedded Fanfare.
 type site struct {
@@ -62,7 +70,7 @@ func startSiteWith(t *testing.T, c config, change ...func(*appOptions)) *site {
 		t.Fatal(err)
 	}
 	s.url = localURL(listener.Addr())
-	list, _, err := openUsers(c.data, c.demoPassword)
+	list, _, err := openUsers(c.data, c.demoPassword, cheap())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,38 +114,6 @@ func startSiteWith(t *testing.T, c config, change ...func(*appOptions)) *site {
 		}
 	})
 	return s
-}
-
-// chromium starts the browser that all tabs of a test share.
-func chromium(t *testing.T) context.Context {
-	t.Helper()
-	path := need(t, "chromium", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
-		chromedp.DisableGPU, chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("host-resolver-rules", "MAP lan.test 127.0.0.1")) // a name that browsers do not take for this computer
-	if os.Getuid() == 0 {
-		opts = append(opts, chromedp.NoSandbox) // Chromium's does not start for root
-	}
-	alloc, stop := chromedp.NewExecAllocator(context.Background(), opts...)
-	t.Cleanup(stop)
-	ctx, stop := chromedp.NewContext(alloc)
-	t.Cleanup(stop)
-	if err := chromedp.Do(ctx); err != nil {
-		t.Fatalf("start Chromium (apt-get install chromium): %v", err)
-	}
-	return ctx
-}
-
-// need finds a program, or says what to install.
-func need(t *testing.T, pkg string, names ...string) string {
-	t.Helper()
-	for _, name := range names {
-		if path, err := exec.LookPath(name); err == nil {
-			return path
-		}
-	}
-	t.Fatalf("this test needs %s: apt-get install %s", names[0], pkg)
-	return ""
 }
 
 // tab is one window with cookies of its own. For one goroutine.
@@ -184,8 +160,18 @@ func (b *tab) size(width, height int64, mobile bool, scheme string) {
 	if mobile {
 		opts = []chromedp.EmulateViewportOption{chromedp.EmulateScale(2), chromedp.EmulateMobile, chromedp.EmulateTouch, chromedp.EmulatePortrait}
 	}
-	b.do("size", chromedp.EmulateViewport(width, height, opts...), func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
-		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	b.do("size", chromedp.EmulateViewport(width, height, opts...))
+	b.likes(scheme, "reduce")
+}
+
+// likes is what the person prefers. Motion is "reduce" or "no-preference": what
+// moves costs a machine without a graphics card much, so few tests have it.
+func (b *tab) likes(scheme, motion string) {
+	b.t.Helper()
+	b.do("likes", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: motion},
+		}})
 		return chromedp.Void{}, err
 	})
 }
@@ -228,17 +214,21 @@ func evaluate[T any](b *tab, js string) T {
 }
 
 // until waits until the expression is true. It may be asked of several pages
-// in turn, as a page may go to another meanwhile.
+// in turn, as a page may go to another meanwhile. The page looks by itself,
+// often; from here it is asked anew now and then.
 func (b *tab) until(js string) {
 	b.t.Helper()
-	deadline := time.Now().Add(time.Minute)
-	tick := time.NewTicker(10 * time.Millisecond)
+	look := `new Promise((done) => { const end = Date.now() + 2000, look = () => {
+		let ok = false; try { ok = Boolean(` + js + `); } catch {}
+		if (ok || Date.now() > end) done(ok); else setTimeout(look, 15); }; look(); })`
+	tick := time.NewTicker(10 * time.Millisecond) // for a page that is not there yet
 	defer tick.Stop()
-	for time.Now().Before(deadline) {
-		if ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool]("Boolean("+js+")")); err == nil && ok {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); <-tick.C {
+		ctx, cancel := context.WithTimeout(b.ctx, 10*time.Second)
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](look, chromedp.EvalAwaitPromise))
+		if cancel(); err == nil && ok {
 			return
 		}
-		<-tick.C
 	}
 	b.t.Fatalf("never true: %s\nthe page says: %s\nits console: %q", js, b.text(), b.console())
 }
@@ -291,7 +281,7 @@ func (b *tab) shot(name string) string {
 	var err error
 	for range 3 {
 		ctx, cancel := context.WithTimeout(b.ctx, 20*time.Second)
-		png, err = chromedp.Run(ctx, chromedp.FullScreenshot(100))
+		png, err = chromedp.Run(ctx, picture)
 		if cancel(); err == nil {
 			break
 		}
@@ -308,6 +298,16 @@ func (b *tab) shot(name string) string {
 		b.t.Fatal(err)
 	}
 	return path
+}
+
+// picture is the whole page, beyond the window too.
+func picture(ctx context.Context, t *chromedp.Target) ([]byte, error) {
+	yes := true
+	r, err := cdp.Call(ctx, t, pages.CaptureScreenshot, pages.CaptureScreenshotParams{CaptureBeyondViewport: &yes, OptimizeForSpeed: &yes})
+	if err != nil {
+		return nil, err
+	}
+	return r.Data, nil
 }
 
 // scan reads the code off the screen, as another program's eye sees it.

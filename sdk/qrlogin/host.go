@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -16,6 +17,12 @@ import (
 type Host struct {
 	Name string // a word that names it in tokens and records
 	Key  Hash   // HashOf its API key, which has 128 random bits or more
+
+	// PublicURL is where its phones reach the host, "https://shop.example.com":
+	// its codes lead to /Q/ and the ticket there, in either case. "" is for apps
+	// that read the ticket off the code themselves: it leads to this Server's
+	// page, which lets no host's user in.
+	PublicURL string
 
 	// PhoneKey verifies tokens that the host signs for its app's phones
 	// (EdDSA); nil: the phones come through the host.
@@ -46,6 +53,7 @@ func (s *Server) hostRoutes(mux *http.ServeMux) {
 	route("DELETE /qr/host/attempts/{id}", s.hostCancel)
 	route("POST /qr/host/scan", s.hostScan)
 	route("POST /qr/host/attempts/{id}/decision", s.hostDecision)
+	route("POST /qr/host/phone", s.hostPhone)
 }
 
 // hostOf is the host whose API key the request has. Guesses are fined.
@@ -70,6 +78,7 @@ func (s *Server) hostOf(r *http.Request) (Host, error) {
 type caller struct {
 	IP        string `json:"ip"`
 	UserAgent string `json:"user_agent"`
+	Languages string `json:"accept_language"` // of pages; "" is English
 }
 
 // as is the request as if the caller had made it.
@@ -80,7 +89,7 @@ func (c caller) as(r *http.Request) (*http.Request, error) {
 	}
 	q := r.Clone(r.Context())
 	q.RemoteAddr = net.JoinHostPort(ip.String(), "0")
-	q.Header = http.Header{"User-Agent": {c.UserAgent}}
+	q.Header = http.Header{"User-Agent": {c.UserAgent}, "Accept-Language": {c.Languages}}
 	return q, nil
 }
 
@@ -118,15 +127,28 @@ func (s *Server) hostBegin(w http.ResponseWriter, r *http.Request, h Host) error
 	if err != nil {
 		return err
 	}
-	svg, err := drawQR(s.ticketURL(b.ticket))
+	if grant.URL == "" { // the page is of another origin
+		grant.URL = strings.TrimSuffix(s.o.PublicURL, "/")
+	}
+	at := s.publicOf(h)
+	code := ticketURL(at, b.ticket, s.o.KeepCase)
+	svg, err := drawQR(code)
 	if err != nil {
 		return err
 	}
 	writeJSON(w, http.StatusCreated, "application/json", hostBegun{
-		created{pageView: s.viewOf(b.Attempt), channelGrant: grant, AttemptID: b.ID, QRURL: s.ticketURL(b.ticket), UserCode: b.code, CodeURL: s.codeURL()},
+		created{pageView: s.viewOf(b.Attempt), channelGrant: grant, AttemptID: b.ID, QRURL: code, UserCode: b.code, CodeURL: at.Host + "/q"},
 		b.secret, string(svg),
 	})
 	return nil
+}
+
+// publicOf is where the host's codes lead.
+func (s *Server) publicOf(h Host) *url.URL {
+	if u, err := url.Parse(h.PublicURL); err == nil && u.Host != "" {
+		return u
+	}
+	return s.public
 }
 
 // hostAttempt is the attempt of the path, if it is the host's.
@@ -155,7 +177,8 @@ func (s *Server) hostRotate(w http.ResponseWriter, r *http.Request, h Host) erro
 	if err != nil {
 		return inState(err, a)
 	}
-	svg, err := drawQR(s.ticketURL(ticket))
+	code := ticketURL(s.publicOf(h), ticket, s.o.KeepCase)
+	svg, err := drawQR(code)
 	if err != nil {
 		return err
 	}
@@ -163,7 +186,7 @@ func (s *Server) hostRotate(w http.ResponseWriter, r *http.Request, h Host) erro
 		pageView
 		QRURL string `json:"qr_url"`
 		SVG   string `json:"qr_svg"`
-	}{s.viewOf(a), s.ticketURL(ticket), string(svg)})
+	}{s.viewOf(a), code, string(svg)})
 	return nil
 }
 
@@ -288,6 +311,9 @@ func checkHosts(hosts []Host) error {
 			return errors.New("qrlogin: Host.Key is required")
 		case h.PhoneKey != nil && len(h.PhoneKey) != ed25519.PublicKeySize:
 			return errors.New("qrlogin: Host.PhoneKey has to be an Ed25519 public key")
+		}
+		if u, err := url.Parse(h.PublicURL); h.PublicURL != "" && (err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || strings.Trim(u.Path, "/") != "") {
+			return errors.New("qrlogin: Host.PublicURL has to be an origin, like https://shop.example.com")
 		}
 		if h.WebhookURL != "" {
 			if _, err := webhookKey(h.WebhookSecret); err != nil {

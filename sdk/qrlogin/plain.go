@@ -168,9 +168,18 @@ func (s *Server) postPlainScan(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return s.drawPlainAsk(w, r, plainForm{s.o.Site, "/qr/plain/" + a.ID + "/decision"}, a, u, nonce)
+}
+
+// plainForm is where a phone's page without scripts stands, and where its form
+// goes; "" is back to the same address.
+type plainForm struct{ Site, Action string }
+
+// drawPlainAsk draws the facts and two buttons.
+func (s *Server) drawPlainAsk(w http.ResponseWriter, r *http.Request, f plainForm, a Attempt, u User, nonce string) error {
 	return s.pages.draw(w, r, http.StatusOK, "plainask.html", map[string]any{
-		"Site": s.o.Site, "ID": a.ID, "Nonce": nonce, "Name": u.Name, "Label": a.Browser.Label(), "Browser": a.Browser, "Found": a.Found,
-		"Seconds": int(time.Since(a.Created).Seconds()), "CanAsk": s.o.OnAsk != nil,
+		"Site": f.Site, "Action": f.Action, "ID": a.ID, "Nonce": nonce, "Name": u.Name, "Label": a.Browser.Label(), "Browser": a.Browser, "Found": a.Found,
+		"Seconds": int(time.Since(a.Created).Seconds()), "CanAsk": s.o.OnAsk != nil && a.Kind != ByHost,
 	})
 }
 
@@ -187,8 +196,13 @@ func (s *Server) postPlainDecision(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
+	return s.drawPlainDone(w, r, plainForm{s.o.Site, "/qr/plain/" + a.ID + "/decision"}, a, in.Nonce, digits)
+}
+
+// drawPlainDone draws what came of the decision: the digits, perhaps.
+func (s *Server) drawPlainDone(w http.ResponseWriter, r *http.Request, f plainForm, a Attempt, nonce, digits string) error {
 	name := map[State]string{Challenged: "challenge", Approved: "approved", Rejected: "rejected"}[a.State]
-	data := map[string]any{"Site": s.o.Site, "ID": a.ID, "Nonce": in.Nonce, "State": name, "Label": a.Browser.Label()}
+	data := map[string]any{"Site": f.Site, "Action": f.Action, "ID": a.ID, "Nonce": nonce, "State": name, "Label": a.Browser.Label()}
 	if a.State == Challenged {
 		data["Check"] = digits[:a.Digits]
 	}

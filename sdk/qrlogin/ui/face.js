@@ -183,7 +183,7 @@ img { inline-size: 100%; block-size: 100%; display: block; border-radius: 19px; 
 .big { font-size: 1.1875rem; font-weight: 650; letter-spacing: -.01em; line-height: 1.3; }
 .clock { min-block-size: 24px; display: flex; align-items: center; gap: 8px; color: var(--soft); font-size: .9375rem; font-variant-numeric: tabular-nums; }
 .ring { inline-size: 18px; block-size: 18px; transform: rotate(-90deg) scaleY(-1); fill: none; stroke-width: 2.6; stroke: var(--line); }
-.arc { stroke: var(--accent); stroke-dasharray: 100; stroke-linecap: round; transition: stroke-dashoffset .25s linear; }
+.arc { stroke: var(--accent); stroke-dasharray: 100; stroke-linecap: round; }
 .type { color: var(--soft); font-size: .875rem; text-wrap: balance; } .type b { color: var(--ink); font-family: ui-monospace, monospace; letter-spacing: .04em; white-space: nowrap; unicode-bidi: isolate; } .type bdi { color: var(--ink); }
 .avatar { inline-size: 68px; block-size: 68px; border-radius: 50%; display: grid; place-items: center; background: var(--accent); color: var(--accent-ink); font-size: 1.8rem; font-weight: 650; box-shadow: 0 0 0 6px var(--halo); margin: 4px; animation: breathe 2.4s ease-in-out infinite; }
 :host([data-state=challenge]) .avatar { display: none; }

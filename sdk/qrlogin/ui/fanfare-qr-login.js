@@ -113,9 +113,10 @@ class FanfareQRLogin extends HTMLElement {
     });
   }
 
-  #draw({ qr_svg_path, qr_url }) {
-    if (!qr_svg_path) return;
-    this.#root.querySelector("img").src = qr_svg_path;
+  // A host's backend passes the code on as it is; see the host API.
+  #draw({ qr_svg, qr_svg_path, qr_url }) {
+    if (!qr_svg && !qr_svg_path) return;
+    this.#root.querySelector("img").src = qr_svg ? "data:image/svg+xml," + encodeURIComponent(qr_svg) : qr_svg_path;
     this.dispatchEvent(new CustomEvent("qr-code", { detail: { url: qr_url }, bubbles: true, composed: true }));
   }
 
