@@ -3,7 +3,7 @@ package qrlogin
 import (
 	"errors"
 	"time"
-	"unicode/utf8"
+	"unicode"
 )
 
 // State is where an attempt is. The last four are terminal: nothing leaves
@@ -91,11 +91,12 @@ type User struct {
 // masked is the first letter of the name and no more: all that the screen may
 // show before the person has agreed.
 func (u User) masked() Profile {
-	r, _ := utf8.DecodeRuneInString(u.Name)
-	if r == utf8.RuneError {
-		return Profile{Initial: "?", Name: "•••"}
+	for _, r := range u.Name {
+		if unicode.IsLetter(r) || unicode.IsNumber(r) { // no marks that turn or hide what stands beside them
+			return Profile{Initial: string(r), Name: string(r) + "•••"}
+		}
 	}
-	return Profile{Initial: string(r), Name: string(r) + "•••"}
+	return Profile{Initial: "?", Name: "•••"}
 }
 
 // Profile is a person as a page may show one.

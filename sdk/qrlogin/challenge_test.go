@@ -136,7 +136,7 @@ func TestPhoneTakesItsYesBack(t *testing.T) {
 	g := newRig(t, adaptive)
 	phone := g.phone("ada/1")
 	s, nonce, digits := challenged(g, phone)
-	if a := g.phone("eve/1").decide(s.id, "reject", nonce); a.Code != 403 {
+	if a := g.phone("eve/1").decide(s.id, "reject", nonce); a.Code != 404 {
 		t.Errorf("somebody else: %d", a.Code)
 	}
 	synchronous(t, phone.decide(s.id, "reject", nonce), "rejected")

@@ -56,8 +56,12 @@ func (s *Server) settleOn(r *http.Request, u User, in decision) (a Attempt, digi
 		return a, "", err
 	}
 	// Whether a passkey has to confirm is asked only of who may decide at all.
-	if !a.heldBy(u) || !a.Nonce.Is(in.Nonce) {
+	// An attempt that another phone holds is as one that there is not.
+	if held := a.heldBy(u); !held || !a.Nonce.Is(in.Nonce) {
 		s.audit(r.Context(), r, ActionRefused, a, u.ID)
+		if !held {
+			return Attempt{}, "", errGone
+		}
 		return a, "", errForbidden
 	}
 	var has, did bool

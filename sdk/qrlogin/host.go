@@ -84,7 +84,7 @@ type caller struct {
 // as is the request as if the caller had made it.
 func (c caller) as(r *http.Request) (*http.Request, error) {
 	ip, err := netip.ParseAddr(c.IP)
-	if err != nil {
+	if err != nil || ip.Zone() != "" {
 		return nil, badRequest("ip has to be the address of the browser or phone.")
 	}
 	q := r.Clone(r.Context())

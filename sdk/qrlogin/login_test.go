@@ -210,14 +210,17 @@ func TestOnlyThePhoneThatScannedDecides(t *testing.T) {
 	phone := g.phone("ada/1")
 	s, nonce, _ := g.scanned(phone)
 	_, foreign, _ := g.scanned(g.phone("ada/1"))
-	for what, a := range map[string]answer{
-		"another session of the same user": g.phone("ada/2").decide(s.id, "approve", nonce),
-		"another user":                     g.phone("eve/1").decide(s.id, "approve", nonce),
-		"another attempt's nonce":          phone.decide(s.id, "approve", foreign),
-		"no nonce":                         phone.decide(s.id, "approve", ""),
+	for what, c := range map[string]struct {
+		answer
+		want int
+	}{
+		"another session of the same user": {g.phone("ada/2").decide(s.id, "approve", nonce), 404}, // as if there were no such attempt
+		"another user":                     {g.phone("eve/1").decide(s.id, "approve", nonce), 404},
+		"another attempt's nonce":          {phone.decide(s.id, "approve", foreign), 403},
+		"no nonce":                         {phone.decide(s.id, "approve", ""), 403},
 	} {
-		if a.Code != 403 {
-			t.Errorf("%s: %d, want 403", what, a.Code)
+		if c.Code != c.want {
+			t.Errorf("%s: %d, want %d", what, c.Code, c.want)
 		}
 	}
 	if a := g.client().decide(s.id, "approve", nonce); a.Code != 401 {
