@@ -140,7 +140,7 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	mux.Handle(BackupPath, b.backups(f.Account))
 	mux.Handle(ClusterPath, b.state(f.Account))
 	mux.Handle("/", api.New(api.Options{
-		Tenants: b.tenants, Hub: b.hub, Crowd: b.hub, Connections: b.sessions, Webhooks: b.hooks, Deliveries: b.hooks, Ledger: b.ledger, Operator: f.Account, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
+		Tenants: b.tenants, Hub: b.hub, Crowd: b.hub, Connections: b.sessions, Webhooks: b.hooks, Deliveries: b.hooks, Ledger: b.ledger, Refusals: b.ledger, Operator: f.Account, Stats: counters, Ready: b.ready, Logger: b.log, MetricsOpen: c.MetricsOpen,
 		Version: api.Version{Version: c.Version, Commit: c.Commit}, Durability: c.Sync, SDK: js.Dist, Dashboard: dashboard.Handler(),
 	}))
 	var all http.Handler = mux

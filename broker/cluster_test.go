@@ -32,6 +32,7 @@ func TestCluster(t *testing.T) {
 	t.Run("occupancy and channels", c.occupancy)
 	t.Run("limits", c.limits)
 	t.Run("usage", c.usage)
+	t.Run("connections and refusals", c.inspected)
 }
 
 func (c *nodes) anyNode(t *testing.T) {

@@ -37,8 +37,12 @@ func (b *Broker) openLedger(ctx context.Context) (*ledger.Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
+	var peers ledger.Peers
+	if b.config.Cluster != nil {
+		peers = b.bus.Peers()
+	}
 	return ledger.New(ctx, ledger.Options{
-		Store: store, Stats: b.stats, Log: b.log, Stored: b.bus.Stored, Warn: b.warn, Shared: b.config.Cluster != nil,
+		Store: store, Stats: b.stats, Log: b.log, Stored: b.bus.Stored, Warn: b.warn, Peers: peers,
 		Apps: func(account protocol.AccountID) (ids []protocol.AppID) {
 			for _, a := range b.tenants.Apps(account) {
 				ids = append(ids, a.ID)

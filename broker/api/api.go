@@ -48,9 +48,11 @@ type Options struct {
 	Webhooks   Webhooks
 	Deliveries Deliveries
 
-	// Ledger is the routes of usage; nil: there are none. Operator is the
+	// Ledger is the routes of usage, and Refusals those that look into an app;
+	// nil: there are none. Operator is the
 	// account that may see and change all others; "": none may.
 	Ledger   Ledger
+	Refusals Refusals
 	Operator protocol.AccountID
 
 	// Ready says whether this node can serve; /readyz is 503 where it returns
@@ -87,6 +89,7 @@ type door struct {
 	sessions    sessions
 	sent        Deliveries // nil: there are no webhooks
 	ledger      Ledger
+	refusals    Refusals
 	operated    operated
 	operator    protocol.AccountID
 
@@ -103,7 +106,7 @@ type door struct {
 // New builds the handler of all REST routes. It serves until nobody calls it
 // any more; there is nothing to close.
 func New(o Options) http.Handler {
-	d := &door{hub: o.Hub, crowd: o.Crowd, kicker: o.Connections, stats: o.Stats, ready: o.Ready, log: o.Logger, sent: o.Deliveries, ledger: o.Ledger, operator: o.Operator}
+	d := &door{hub: o.Hub, crowd: o.Crowd, kicker: o.Connections, stats: o.Stats, ready: o.Ready, log: o.Logger, sent: o.Deliveries, ledger: o.Ledger, refusals: o.Refusals, operator: o.Operator}
 	d.use(o.Tenants)
 	return d.build(o)
 }
@@ -143,6 +146,9 @@ func (d *door) build(o Options) http.Handler {
 	d.operatorRoutes(api)
 	if o.Ledger != nil {
 		d.usageRoutes(e, api)
+	}
+	if o.Refusals != nil {
+		d.inspectRoutes(api)
 	}
 	d.tokenRoutes(api)
 	d.sessionRoutes(api)

@@ -43,11 +43,15 @@ func (d *door) channels(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	return c.JSON(http.StatusOK, d.channelPage(who.App, q.Get("prefix"), protocol.Channel(q.Get("after")), limit))
+}
+
+func (d *door) channelPage(app protocol.AppID, prefix string, after protocol.Channel, limit int) channelPage {
 	page := channelPage{Channels: []protocol.ChannelInfo{}}
-	found, more := d.crowd.Occupied(who.App, q.Get("prefix"), protocol.Channel(q.Get("after")), limit)
+	found, more := d.crowd.Occupied(app, prefix, after, limit)
 	page.Channels = append(page.Channels, found...)
 	if n := len(found); more && n > 0 {
 		page.Next = found[n-1].Channel
 	}
-	return c.JSON(http.StatusOK, page)
+	return page
 }

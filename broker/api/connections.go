@@ -13,6 +13,9 @@ type Connections interface {
 	// Kick ends all of a user's connections, or the one of a session, in an
 	// app, and says how many.
 	Kick(app protocol.AppID, user, session string) int
+	// Connections is at most limit of an app's, or of one user's in it, in
+	// order, behind the session after, and whether there are more.
+	Connections(app protocol.AppID, user, after string, limit int) ([]protocol.Connection, bool)
 }
 
 const pathConnections = "/v1/connections"
@@ -44,9 +47,16 @@ func (d *door) endConnections(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	user, session := q.Get("user"), q.Get("session")
-	if (user == "") == (session == "") {
-		return protocol.Errorf(protocol.CodeBadRequest, `One of the parameters "user" and "session" is needed, and not both.`)
+	n, err := d.kick(who.App, q.Get("user"), q.Get("session"))
+	if err != nil {
+		return err
 	}
-	return c.JSON(http.StatusOK, endedAnswer{d.kicker.Kick(who.App, user, session)})
+	return c.JSON(http.StatusOK, endedAnswer{n})
+}
+
+func (d *door) kick(app protocol.AppID, user, session string) (ended int, err error) {
+	if (user == "") == (session == "") {
+		return 0, protocol.Errorf(protocol.CodeBadRequest, `One of the parameters "user" and "session" is needed, and not both.`)
+	}
+	return d.kicker.Kick(app, user, session), nil
 }

@@ -22,6 +22,13 @@ func (k *kicked) Kick(app protocol.AppID, user, session string) int {
 	return 2
 }
 
+func (k *kicked) Connections(app protocol.AppID, user, after string, limit int) ([]protocol.Connection, bool) {
+	if after != "" {
+		return nil, false
+	}
+	return []protocol.Connection{{Session: "s1", User: user, Door: "ws", Since: time.Unix(1, 0), Channels: []protocol.Channel{}}}, limit == 1
+}
+
 // claims: 11.7 4.5
 func TestPresenceRoute(t *testing.T) {
 	w := newWorld(t)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
+	"github.com/fanfarehq/fanfare/broker/stats"
 	"github.com/fanfarehq/fanfare/sdk/protocol"
 	"github.com/labstack/echo/v4"
 )
@@ -113,7 +114,19 @@ func (d *door) judge(c echo.Context, err error) *problem {
 		d.log.Log(c.Request().Context(), level, "request failed", "request_id", id, "route", d.route(c), "code", string(e.Code), "error", err)
 	}
 	d.stats.Refused(e.Code)
+	d.note(c, e)
 	return newProblem(e, id)
+}
+
+// note tells the app that the request's credential names why it was refused.
+func (d *door) note(c echo.Context, e *protocol.Error) {
+	text, err := bearer(c.Request())
+	if err != nil || text == "" {
+		return
+	}
+	if app, key := d.credentials.AppOf(text); app != "" {
+		d.stats.App(app).Refuse(e, protocol.Refusal{Door: "rest", What: stats.Method(c.Request().Method) + " " + d.route(c), Key: key})
+	}
 }
 
 // fail answers with the problem that err is. It is echo's error handler too.

@@ -14,6 +14,7 @@ import (
 type credentials interface {
 	Authenticate(ctx context.Context, credential, origin string) (*tenant.Principal, error)
 	Session(ctx context.Context, secret string) (*tenant.Principal, error)
+	AppOf(credential string) (app protocol.AppID, key string)
 }
 
 type accounts interface {

@@ -106,6 +106,9 @@ func newWorld(tb testing.TB, change ...func(*api.Options)) *world {
 	o.Operator = w.own
 	o.Ledger, err = ledger.New(ctx, ledger.Options{Store: bucket("usage", bus.BucketOptions{Listed: true}), Stats: st, Log: log, Stored: b.Stored})
 	must(tb, err)
+	if l, ok := o.Ledger.(*ledger.Ledger); ok {
+		o.Refusals = l
+	}
 	for _, f := range change {
 		f(&o)
 	}

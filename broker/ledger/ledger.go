@@ -43,8 +43,8 @@ type Options struct {
 	// quota is not of a month. It may wait.
 	Warn func(account protocol.AccountID, u stats.Use, percent int)
 
-	// Shared says that other nodes write, too.
-	Shared bool
+	// Peers is the way to the other nodes, which write, too; nil: there are none.
+	Peers Peers
 
 	Clock func() time.Time
 }
@@ -81,6 +81,9 @@ func New(ctx context.Context, o Options) (*Ledger, error) {
 	if err := l.refresh(ctx); err != nil {
 		return nil, fmt.Errorf("ledger: read what was used: %w", err)
 	}
+	if o.Peers != nil {
+		l.join(o.Peers)
+	}
 	return l, nil
 }
 
@@ -95,7 +98,7 @@ func (l *Ledger) Run(ctx context.Context) error {
 			stored = now
 			l.lookAtStored(ctx)
 		}
-		if l.o.Shared && now.Sub(refreshed) >= refreshPause {
+		if l.o.Peers != nil && now.Sub(refreshed) >= refreshPause {
 			refreshed = now
 			l.trouble(ctx, "what the other nodes counted cannot be read", l.refresh(ctx))
 		}

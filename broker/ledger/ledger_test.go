@@ -86,7 +86,7 @@ func (w *world) process() process {
 	w.t.Helper()
 	s := stats.New()
 	l, err := ledger.New(w.t.Context(), ledger.Options{
-		Store: w.store, Stats: s, Log: slog.New(slog.DiscardHandler), Shared: true,
+		Store: w.store, Stats: s, Log: slog.New(slog.DiscardHandler),
 		Apps:   func(protocol.AccountID) []protocol.AppID { return []protocol.AppID{"app"} },
 		Stored: func(context.Context, protocol.AppID) (int64, error) { return 7, nil },
 		Warn: func(a protocol.AccountID, u stats.Use, percent int) {

@@ -1,7 +1,10 @@
 package session
 
 import (
+	"strings"
 	"time"
+	"unicode"
+	"unique"
 
 	"github.com/fanfarehq/fanfare/broker/hub"
 	"github.com/fanfarehq/fanfare/broker/tenant"
@@ -19,9 +22,15 @@ func (s *Session) greet(c protocol.Command) error {
 	}
 	who, err := s.set.o.Auth.Authenticate(s.ctx, credential, s.origin)
 	if err != nil {
+		app, key := s.set.o.Auth.AppOf(credential)
+		s.set.Refused(app, err, protocol.Refusal{Door: s.traits.Door, What: protocol.TypeHello, Session: s.id, Key: key})
 		return protocol.AsError(err)
 	}
+	s.says(c.Client)
 	if err := s.authorise(who); err != nil {
+		if s.who == nil {
+			s.set.Refused(who.App, err, protocol.Refusal{Door: s.traits.Door, What: protocol.TypeHello, User: who.User, Session: s.id, Key: who.KeyID})
+		}
 		return protocol.AsError(err)
 	}
 	s.reply(s.welcome(c.Ref))
@@ -122,7 +131,9 @@ func (s *Session) Unsubscribe(c protocol.Command) error {
 }
 
 func (s *Session) drop(ch protocol.Channel, sub *subscription, answer *hub.Frame) {
+	s.listed.Lock()
 	delete(s.subs, ch)
+	s.listed.Unlock()
 	s.unwatch(ch)
 	s.set.o.Hub.Unsubscribe(s.who.App, ch, sub)
 	sub.stop(answer)
@@ -179,6 +190,20 @@ func (s *Session) auth(c protocol.Command) error {
 	}
 	s.presenceAgain()
 	return nil
+}
+
+// says keeps what the client says that it is. Few different ones come, so that
+// they are shared.
+func (s *Session) says(client string) {
+	client = strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return -1
+	}, clip(strings.ToValidUTF8(client, ""), 64))
+	if client != "" {
+		s.client = unique.Make(client)
+	}
 }
 
 func clip(s string, n int) string {

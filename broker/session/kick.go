@@ -84,6 +84,7 @@ func (set *Set) Join(p Peers) {
 	set.mu.Lock()
 	set.peers = p
 	set.mu.Unlock()
+	p.Answer(topicConnections, set.answerConnections)
 	p.Answer(topicKick, func(_ string, body []byte, reply func([]byte)) {
 		var k kick
 		if json.Unmarshal(body, &k) == nil && (k.User == "") != (k.Session == "") {

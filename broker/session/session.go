@@ -6,8 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
+	"unique"
 
 	"github.com/fanfarehq/fanfare/broker/hub"
 	"github.com/fanfarehq/fanfare/broker/tenant"
@@ -87,6 +89,10 @@ type Session struct {
 	origin string
 	turned func() // turn, made once
 
+	client unique.Handle[string] // what it says that it is; set before lives, or never
+	opened time.Duration         // by the set's clock
+	listed sync.Mutex            // held where subs changes, and by others who read it
+
 	heard atomic.Int64                     // when the client last sent anything, by the set's clock
 	crowd atomic.Bool                      // whether it has ever entered or watched a channel
 	again atomic.Bool                      // whether presenceAgain is due
@@ -131,6 +137,7 @@ type Stream struct {
 	Resume   *Resume                          // where it was before, if it was
 	Rewind   *protocol.Rewind                 // what it wants of the past otherwise
 	Watch    map[protocol.Channel]hub.Watched // what else it is told
+	Client   string                           // what it says that it is
 }
 
 // Resume is a position in all channels of a stream at once. Channels that are
@@ -163,6 +170,7 @@ func (set *Set) ServeAs(ctx context.Context, sock Socket, who *tenant.Principal,
 	if err := set.add(s); err != nil {
 		return err
 	}
+	s.says(stream.Client)
 	if err := s.authorise(who); err != nil {
 		s.leave()
 		set.remove(s)
@@ -202,7 +210,8 @@ func (set *Set) session(ctx context.Context, sock Socket, origin string) *Sessio
 		out: outbox{sock: sock, max: set.o.QueueBytes, gather: set.gather},
 	}
 	s.turned = s.turn
-	s.heard.Store(int64(set.clock()))
+	s.opened = set.clock()
+	s.heard.Store(int64(s.opened))
 	return s
 }
 
@@ -248,6 +257,9 @@ func (s *Session) finish(err error) {
 	var code protocol.Code
 	if why := s.out.quit(!told); why != nil {
 		s.set.o.Stats.Refused(why.Code)
+		if why.Code != protocol.CodeRestarting {
+			s.refused("connection", why)
+		}
 		code = why.Code
 	}
 	s.set.wheel.remove(s)
@@ -351,6 +363,7 @@ func (s *Session) refuse(c protocol.Command, err error) {
 		}
 	}
 	s.set.o.Stats.Refused(e.Code)
+	s.refused(c.Type, e)
 	s.reply(protocol.ErrorReply(e, c.Ref, false))
 }
 

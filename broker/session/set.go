@@ -34,6 +34,8 @@ type Presence interface {
 // Authenticator knows who holds a credential. origin is the page's, or "".
 type Authenticator interface {
 	Authenticate(ctx context.Context, credential, origin string) (*tenant.Principal, error)
+	// AppOf is the app and the key that a credential names, be it good or not.
+	AppOf(credential string) (app protocol.AppID, key string)
 }
 
 // Options are what a Set is made of. Those of the first group are required.

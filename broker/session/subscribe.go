@@ -78,7 +78,9 @@ func (s *Session) attach(w Wish) (beginning, error) {
 	if s.subs == nil {
 		s.subs = map[protocol.Channel]*subscription{}
 	}
+	s.listed.Lock()
 	s.subs[ch] = b.sub
+	s.listed.Unlock()
 	b.attached = s.set.o.Hub.Subscribe(s.who, ch, b.sub)
 
 	if s.resume != nil {

@@ -25,9 +25,10 @@ type Meter struct {
 	MonthBytes    atomic.Int64
 	Stored        atomic.Int64
 
-	quota quota
-	peak  atomic.Int64
-	up    atomic.Pointer[Meter]
+	quota    quota
+	refusals refusals
+	peak     atomic.Int64
+	up       atomic.Pointer[Meter]
 }
 
 // Join has all that m counts count for up, too: an app's for its account.
@@ -49,13 +50,6 @@ func (m *Meter) Publish(messages, bytes int64) {
 func (m *Meter) Deliver(n int64) {
 	for ; m != nil; m = m.up.Load() {
 		m.Delivered.Add(n)
-	}
-}
-
-// Refuse counts a request or command that was answered with an error.
-func (m *Meter) Refuse() {
-	for ; m != nil; m = m.up.Load() {
-		m.Refused.Add(1)
 	}
 }
 

@@ -20,7 +20,7 @@ func TestMetersAddUpFromManyGoroutines(t *testing.T) {
 				for range 1000 {
 					m.Publish(2, 30)
 					m.Deliver(5)
-					m.Refuse()
+					m.Refuse(protocol.NewError(protocol.CodeNotGranted), protocol.Refusal{})
 					if _, ok := m.Connect(1 << 40); !ok {
 						t.Error("no room")
 					}

@@ -131,7 +131,7 @@ func (s *Stats) Subscribed(d int) { s.subscriptions.Add(float64(d)) }
 // Request counts an answered HTTP request. route must be the route's pattern,
 // never the path that the client sent.
 func (s *Stats) Request(route, method string, status int, took time.Duration) {
-	s.requests.WithLabelValues(route, known(method), strconv.Itoa(status)).Inc()
+	s.requests.WithLabelValues(route, Method(method), strconv.Itoa(status)).Inc()
 	s.duration.WithLabelValues(route).Observe(took.Seconds())
 }
 
@@ -182,8 +182,9 @@ func (s *Stats) code(c protocol.Code) string {
 	return other
 }
 
-// known bounds the label: a client may send any word as method.
-func known(method string) string {
+// Method bounds a label: a client may send any word as method, and those that
+// HTTP does not have are "other".
+func Method(method string) string {
 	switch method {
 	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
 		return method

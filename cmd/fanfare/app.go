@@ -22,6 +22,9 @@ type appCmd struct {
 	Update appUpdateCmd `cmd:"" help:"Change an app's name, limits, rules or public keys."`
 	Import appImportCmd `cmd:"" help:"Take over an app of Pusher or GoEasy with its keys, so that only the host changes."`
 	Delete appDeleteCmd `cmd:"" help:"Delete an app and its keys, for good."`
+
+	Refusals    appRefusalsCmd    `cmd:"" help:"Show why requests and commands of an app were refused."`
+	Connections appConnectionsCmd `cmd:"" help:"Show who is connected to an app."`
 }
 
 // appInfo is an app as the API shows it; raw is the answer as it came.

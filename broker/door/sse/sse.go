@@ -31,6 +31,7 @@ const (
 type Authenticator interface {
 	Authenticate(ctx context.Context, credential, origin string) (*tenant.Principal, error)
 	RedeemTicket(ctx context.Context, text, origin string) (*tenant.Principal, error)
+	AppOf(credential string) (app protocol.AppID, key string)
 }
 
 // Handler checks requests and runs a session on each. It may be called
@@ -56,8 +57,10 @@ func Handler(sessions *session.Set, auth Authenticator) http.Handler {
 			api.WriteError(w, err)
 			return
 		}
-		who, err := authenticate(r, auth)
+		who, credential, err := authenticate(r, auth)
 		if err != nil {
+			app, key := auth.AppOf(credential)
+			sessions.Refused(app, err, protocol.Refusal{Door: doorName, What: "GET /v1/sse", Key: key})
 			api.WriteError(w, err)
 			return
 		}
@@ -66,13 +69,14 @@ func Handler(sessions *session.Set, auth Authenticator) http.Handler {
 			s.id.hold = lastEventID(r)
 		}
 		if err := sessions.ServeAs(r.Context(), s, who, what); err != nil {
+			sessions.Refused(who.App, err, protocol.Refusal{Door: doorName, What: "GET /v1/sse", User: who.User, Key: who.KeyID})
 			api.WriteError(w, err)
 		}
 	})
 }
 
 func parse(r *http.Request) (session.Stream, error) {
-	var what session.Stream
+	what := session.Stream{Client: r.UserAgent()}
 	names := r.URL.Query()["channel"]
 	switch {
 	case len(names) == 0:
@@ -150,16 +154,23 @@ func parseRewind(s string) (*protocol.Rewind, error) {
 	return r, r.Check()
 }
 
+// doorName is this door's name in statistics.
+const doorName = "sse"
+
 // authenticate takes the credential from the header, a ticket, a publishable
-// key in the query or the cookie: the first that is there counts.
-func authenticate(r *http.Request, auth Authenticator) (*tenant.Principal, error) {
+// key in the query or the cookie: the first that is there counts. The
+// credential is told where it was none that goes once.
+func authenticate(r *http.Request, auth Authenticator) (who *tenant.Principal, credential string, err error) {
 	origin := r.Header.Get("Origin")
 	if scheme, credential, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
-		return auth.Authenticate(r.Context(), strings.TrimSpace(credential), origin)
+		credential = strings.TrimSpace(credential)
+		who, err = auth.Authenticate(r.Context(), credential, origin)
+		return who, credential, err
 	}
 	q := r.URL.Query()
 	if ticket := q.Get("ticket"); ticket != "" {
-		return auth.RedeemTicket(r.Context(), ticket, origin)
+		who, err = auth.RedeemTicket(r.Context(), ticket, origin)
+		return who, "", err
 	}
 	for _, name := range []string{"key", "token", "access_token"} {
 		credential := q.Get(name)
@@ -167,14 +178,16 @@ func authenticate(r *http.Request, auth Authenticator) (*tenant.Principal, error
 			continue
 		}
 		if name != "key" || !strings.HasPrefix(credential, "ffp_") {
-			return nil, protocol.NewError(protocol.CodeKeyInURL)
+			return nil, credential, protocol.NewError(protocol.CodeKeyInURL)
 		}
-		return auth.Authenticate(r.Context(), credential, origin)
+		who, err = auth.Authenticate(r.Context(), credential, origin)
+		return who, credential, err
 	}
 	if c, err := r.Cookie(cookieName); err == nil && c.Value != "" {
-		return auth.Authenticate(r.Context(), c.Value, origin)
+		who, err = auth.Authenticate(r.Context(), c.Value, origin)
+		return who, c.Value, err
 	}
-	return nil, protocol.NewError(protocol.CodeCredentialMissing)
+	return nil, "", protocol.NewError(protocol.CodeCredentialMissing)
 }
 
 // stream is one response as a session sees it. The headers go out with the
@@ -191,7 +204,7 @@ type stream struct {
 	id      eventID
 }
 
-func (s *stream) Traits() session.Traits { return session.Traits{Door: "sse"} }
+func (s *stream) Traits() session.Traits { return session.Traits{Door: doorName} }
 
 // Read waits: this client cannot say anything but that it is gone.
 func (s *stream) Read(int) ([]byte, error) {
