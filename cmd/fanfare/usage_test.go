@@ -20,7 +20,7 @@ func TestUsageAndAccounts(t *testing.T) {
 	if out := s.ok(t, "usage", "--by", "month", "--csv"); !strings.HasPrefix(out, "start,messages,bytes,delivered,refused,peak_connections\n") || !strings.Contains(out, ",3,42,") {
 		t.Errorf("a table:\n%s", out)
 	}
-	s.fails(t, 1, "[not_granted]", "pub", "--key", readEnvFile(s.dir+"/demo.env").values["FANFARE_PUBLISHABLE_KEY"], "public:a", "1")
+	s.fails(t, 1, "[not_granted]", "pub", "--key", readEnvFile(s.dir + "/demo.env").values["FANFARE_PUBLISHABLE_KEY"], "public:a", "1")
 	if out := s.ok(t, "app", "refusals", "demo"); !strings.Contains(out, "not_granted  rest  POST /v1/messages") || !strings.Contains(out, "Grant the action") {
 		t.Errorf("refusals:\n%s", out)
 	}
