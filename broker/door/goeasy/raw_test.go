@@ -128,122 +128,130 @@ func admin(t *testing.T, s *brokertest.Server, method, path, body string, want i
 // goes on.
 func TestBadInput(t *testing.T) {
 	s := brokertest.Start(t)
-	key := s.Doors["FANFARE_GOEASY_COMMON_KEY"]
-	t.Run("before authorize", func(t *testing.T) {
-		c := dial(t, s)
-		for _, event := range []string{"subscribe", "publish", "historyMessages", "hereNow", "PUBSUB_PRESENCE_HERENOW"} {
-			c.is(401, event, m{"channel": "c"})
-		}
-		c.is(400, "authorize", login("BC-nobodys", "u"))
-		c.is(401, "authorize", login(s.Doors["FANFARE_GOEASY_REST_KEY"], "u"))
-		c.is(400, "authorize", login(s.SecretKey, "u"))
-		c.is(400, "authorize", m{"appkey": 7})
-		c.is(400, "authorize", m{"appkey": key, "userId": strings.Repeat("u", 129)})
-		c.is(400, "authorize", m{"appkey": key, "userId": "u", "userData": strings.Repeat("d", 301)})
-		c.is(200, "authorize", login(key, "u"))
-		c.is(200, "authorize", login(key, "u")) // twice is well
-		c.is(403, "authorize", login(key, "other"))
-	})
-	t.Run("calls", func(t *testing.T) {
-		c := enter(t, s, "COMMON_KEY", "u")
-		many := make([]string, 301)
-		for i := range many {
-			many[i] = fmt.Sprint("c", i)
-		}
-		c.is(400, "subscribe", m{"channels": many})
-		c.is(200, "subscribe", m{"channels": many[:300]})
-		c.is(200, "subscribe", m{"channels": []string{"twice", "twice"}})
-		c.is(200, "subscribe", m{"channel": "twice"})
-		for _, event := range []string{"subscribe", "historyMessages", "PUBSUB_PRESENCE_SUBSCRIBE", "PUBSUB_PRESENCE_HERENOW", "publish"} {
-			c.is(401, event, m{"channel": "#server-to-user-ann", "content": "x"})
-			c.is(401, event, m{"channel": "protected-a", "content": "x"})
-			c.is(400, event, m{"channel": strings.Repeat("c", 201), "content": "x"})
-			c.is(400, event, m{"channel": "a\nb", "content": "x"})
-			c.is(400, event, m{"channel": "", "content": "x"})
-			c.is(400, event, m{"channel": []string{"c"}, "content": "x"})
-			c.is(400, event, "no object")
-		}
-		c.is(400, "publish", m{"channel": "c", "content": m{"an": "object"}})
-		c.is(400, "publish", m{"channel": "c", "content": "x", "guid": "not an id"})
-		c.is(400, "publish", m{"channel": "c", "content": nil})
-		c.is(413, "publish", m{"channel": "c", "content": strings.Repeat("x", 65_537)})
-		c.is(400, "historyMessages", m{"channel": "c", "limit": 101})
-		c.is(400, "historyMessages", m{"channel": "c", "start": 5, "end": 1})
-		c.is(400, "PUBSUB_PRESENCE_HERENOW", m{"channel": "c", "limit": 101})
-		c.is(400, "noSuchEvent", m{})
-		c.is(200, "unsubscribe", m{"channel": "never"})
-		c.is(200, "publish", m{"channel": "c", "content": "still here"})
-	})
-	t.Run("packets", func(t *testing.T) {
-		for _, text := range []string{"", "4", "42", "42[]", `42{"a":1}`, "42[1]", "4\xff", "9", "5", "0{}", "451-[\"x\"]", "2" + strings.Repeat("p", 100), "42" + strings.Repeat("9", 30) + `["x"]`} {
-			c := enter(t, s, "COMMON_KEY", "u")
-			c.send(text)
-			if got := c.next(); got != "end" { // never 41: with that their clients are lost for good
-				t.Errorf("%q is answered with %q", text, got)
-			}
-		}
-		c := enter(t, s, "COMMON_KEY", "u")
-		for range 30 { // answers to what nobody asked
-			if err := c.conn.Write(t.Context(), websocket.MessageText, []byte("437[]")); err != nil {
-				break
-			}
-		}
-		if got := c.next(); got != "end" {
-			t.Errorf("wrong answers: %q", got)
-		}
-		c = enter(t, s, "COMMON_KEY", "u")
-		c.send("40/admin")
-		if got := c.next(); got != `44/admin,"Invalid namespace"` {
-			t.Errorf("another namespace: %q", got)
-		}
-		c.send(`42["ack",{"publishGuid":"nonsense"}]`)
-		c.send(`42["ack",{"i":"a:1.00000000"}]`)
-		c.send("2")
-		if got := c.next(); got != "3" {
-			t.Errorf("a ping is answered with %q", got)
-		}
-		c = dial(t, s)
-		c.send(`421["authorize",{"appkey":"` + strings.Repeat("k", 20_000) + `"}]`)
-		if got := c.next(); got != "end" {
-			t.Errorf("oversize is answered with %q", got)
-		}
-	})
-	t.Run("handshakes", func(t *testing.T) {
-		for _, c := range []struct {
-			method, query, body string
-			status              int
-			want                string
-		}{
-			{"GET", "EIO=3&transport=flash", "", 400, `{"code":0,"message":"Transport unknown"}`},
-			{"GET", "EIO=4&transport=polling", "", 400, `{"code":3,"message":"Bad request"}`},
-			{"GET", "EIO=3&transport=websocket", "", 400, `{"code":3,"message":"Bad request"}`},
-			{"GET", "EIO=3&transport=polling&sid=nobodys", "", 400, `{"code":1,"message":"Session ID unknown"}`},
-			{"POST", "EIO=3&transport=polling&sid=nobodys", "1:2", 400, `{"code":1,"message":"Session ID unknown"}`},
-			{"POST", "EIO=3&transport=polling", "1:2", 400, `{"code":2,"message":"Bad handshake method"}`},
-		} {
-			if status, text := call(t, c.method, s.URL+"/socket.io/?"+c.query, "", "", c.body); status != c.status || text != c.want {
-				t.Errorf("%s %s: %d %s", c.method, c.query, status, text)
-			}
-		}
-		for _, c := range []struct {
-			body   string
-			status int
-		}{{"1:2", 200}, {"nonsense", 400}, {"5:4", 400}, {strings.Repeat("1:2", 1001), 400}, {strings.Repeat("x", 100_000), 413}} {
-			_, text := call(t, "GET", s.URL+"/socket.io/?EIO=3&transport=polling", "", "", "")
-			_, rest, _ := strings.Cut(text, `{"sid":"`)
-			sid, _, _ := strings.Cut(rest, `"`)
-			status, said := call(t, "POST", s.URL+"/socket.io/?EIO=3&transport=polling&sid="+sid, "text/plain", "", c.body)
-			if status != c.status {
-				t.Errorf("%.20q: %d %s", c.body, status, said)
-			}
-			if status == 200 {
-				if _, text = call(t, "GET", s.URL+"/socket.io/?EIO=3&transport=polling&j=3&sid="+sid, "", "", ""); text != `___eio[3]("1:3");` {
-					t.Errorf("as a script: %s", text)
-				}
-			}
-		}
-	})
+	t.Run("before authorize", func(t *testing.T) { badBeginnings(t, s) })
+	t.Run("calls", func(t *testing.T) { badCalls(t, s) })
+	t.Run("packets", func(t *testing.T) { badPackets(t, s) })
+	t.Run("handshakes", func(t *testing.T) { badHandshakes(t, s) })
 	enter(t, s, "COMMON_KEY", "u").is(200, "publish", m{"channel": "c", "content": "the server goes on"})
+}
+
+func badBeginnings(t *testing.T, s *brokertest.Server) {
+	key := s.Doors["FANFARE_GOEASY_COMMON_KEY"]
+	c := dial(t, s)
+	for _, event := range []string{"subscribe", "publish", "historyMessages", "hereNow", "PUBSUB_PRESENCE_HERENOW"} {
+		c.is(401, event, m{"channel": "c"})
+	}
+	c.is(400, "authorize", login("BC-nobodys", "u"))
+	c.is(401, "authorize", login(s.Doors["FANFARE_GOEASY_REST_KEY"], "u"))
+	c.is(400, "authorize", login(s.SecretKey, "u"))
+	c.is(400, "authorize", m{"appkey": 7})
+	c.is(400, "authorize", m{"appkey": key, "userId": strings.Repeat("u", 129)})
+	c.is(400, "authorize", m{"appkey": key, "userId": "u", "userData": strings.Repeat("d", 301)})
+	c.is(200, "authorize", login(key, "u"))
+	c.is(200, "authorize", login(key, "u")) // twice is well
+	c.is(403, "authorize", login(key, "other"))
+}
+
+func badCalls(t *testing.T, s *brokertest.Server) {
+	c := enter(t, s, "COMMON_KEY", "u")
+	many := make([]string, 301)
+	for i := range many {
+		many[i] = fmt.Sprint("c", i)
+	}
+	c.is(400, "subscribe", m{"channels": many})
+	c.is(200, "subscribe", m{"channels": many[:300]})
+	c.is(200, "subscribe", m{"channels": []string{"twice", "twice"}})
+	c.is(200, "subscribe", m{"channel": "twice"})
+	for _, event := range []string{"subscribe", "historyMessages", "PUBSUB_PRESENCE_SUBSCRIBE", "PUBSUB_PRESENCE_HERENOW", "publish"} {
+		c.is(401, event, m{"channel": "#server-to-user-ann", "content": "x"})
+		c.is(401, event, m{"channel": "protected-a", "content": "x"})
+		c.is(400, event, m{"channel": strings.Repeat("c", 201), "content": "x"})
+		c.is(400, event, m{"channel": "a\nb", "content": "x"})
+		c.is(400, event, m{"channel": "", "content": "x"})
+		c.is(400, event, m{"channel": []string{"c"}, "content": "x"})
+		c.is(400, event, "no object")
+	}
+	c.is(400, "publish", m{"channel": "c", "content": m{"an": "object"}})
+	c.is(400, "publish", m{"channel": "c", "content": "x", "guid": "not an id"})
+	c.is(400, "publish", m{"channel": "c", "content": nil})
+	c.is(413, "publish", m{"channel": "c", "content": strings.Repeat("x", 65_537)})
+	c.is(400, "historyMessages", m{"channel": "c", "limit": 101})
+	c.is(400, "historyMessages", m{"channel": "c", "start": 5, "end": 1})
+	c.is(400, "PUBSUB_PRESENCE_HERENOW", m{"channel": "c", "limit": 101})
+	c.is(400, "noSuchEvent", m{})
+	c.is(200, "unsubscribe", m{"channel": "never"})
+	c.is(200, "publish", m{"channel": "c", "content": "still here"})
+}
+
+func badPackets(t *testing.T, s *brokertest.Server) {
+	for _, text := range []string{"", "4", "42", "42[]", `42{"a":1}`, "42[1]", "4\xff", "9", "5", "0{}", "451-[\"x\"]", "2" + strings.Repeat("p", 100), "42" + strings.Repeat("9", 30) + `["x"]`} {
+		c := enter(t, s, "COMMON_KEY", "u")
+		c.send(text)
+		if got := c.next(); got != "end" { // never 41: with that their clients are lost for good
+			t.Errorf("%q is answered with %q", text, got)
+		}
+	}
+	c := enter(t, s, "COMMON_KEY", "u")
+	for range 30 { // answers to what nobody asked
+		if err := c.conn.Write(t.Context(), websocket.MessageText, []byte("437[]")); err != nil {
+			break
+		}
+	}
+	if got := c.next(); got != "end" {
+		t.Errorf("wrong answers: %q", got)
+	}
+	c = enter(t, s, "COMMON_KEY", "u")
+	c.send("40/admin")
+	if got := c.next(); got != `44/admin,"Invalid namespace"` {
+		t.Errorf("another namespace: %q", got)
+	}
+	c.send(`42["ack",{"publishGuid":"nonsense"}]`)
+	c.send(`42["ack",{"i":"a:1.00000000"}]`)
+	c.send("2")
+	if got := c.next(); got != "3" {
+		t.Errorf("a ping is answered with %q", got)
+	}
+	c = dial(t, s)
+	c.send(`421["authorize",{"appkey":"` + strings.Repeat("k", 20_000) + `"}]`)
+	if got := c.next(); got != "end" {
+		t.Errorf("oversize is answered with %q", got)
+	}
+}
+
+func badHandshakes(t *testing.T, s *brokertest.Server) {
+	for _, c := range []struct {
+		method, query, body string
+		status              int
+		want                string
+	}{
+		{"GET", "EIO=3&transport=flash", "", 400, `{"code":0,"message":"Transport unknown"}`},
+		{"GET", "EIO=4&transport=polling", "", 400, `{"code":3,"message":"Bad request"}`},
+		{"GET", "EIO=3&transport=websocket", "", 400, `{"code":3,"message":"Bad request"}`},
+		{"GET", "EIO=3&transport=polling&sid=nobodys", "", 400, `{"code":1,"message":"Session ID unknown"}`},
+		{"POST", "EIO=3&transport=polling&sid=nobodys", "1:2", 400, `{"code":1,"message":"Session ID unknown"}`},
+		{"POST", "EIO=3&transport=polling", "1:2", 400, `{"code":2,"message":"Bad handshake method"}`},
+	} {
+		if status, text := call(t, c.method, s.URL+"/socket.io/?"+c.query, "", "", c.body); status != c.status || text != c.want {
+			t.Errorf("%s %s: %d %s", c.method, c.query, status, text)
+		}
+	}
+	for _, c := range []struct {
+		body   string
+		status int
+	}{{"1:2", 200}, {"nonsense", 400}, {"5:4", 400}, {strings.Repeat("1:2", 1001), 400}, {strings.Repeat("x", 100_000), 413}} {
+		_, text := call(t, "GET", s.URL+"/socket.io/?EIO=3&transport=polling", "", "", "")
+		_, rest, _ := strings.Cut(text, `{"sid":"`)
+		sid, _, _ := strings.Cut(rest, `"`)
+		status, said := call(t, "POST", s.URL+"/socket.io/?EIO=3&transport=polling&sid="+sid, "text/plain", "", c.body)
+		if status != c.status {
+			t.Errorf("%.20q: %d %s", c.body, status, said)
+		}
+		if status == 200 {
+			if _, text = call(t, "GET", s.URL+"/socket.io/?EIO=3&transport=polling&j=3&sid="+sid, "", "", ""); text != `___eio[3]("1:3");` {
+				t.Errorf("as a script: %s", text)
+			}
+		}
+	}
 }
 
 // What a key may is what it is for; a door that is closed and another app's key

@@ -185,7 +185,9 @@ func TestDoorsAgree(t *testing.T) {
 	r := c.is(200, "historyMessages", m{"channel": "room"})
 	_, ours := call(t, "GET", s.URL+"/v1/messages?channel=room", "", s.SecretKey, "")
 	var past struct{ Messages []struct{ Content string } }
-	var page struct{ Messages []struct{ Data json.RawMessage } }
+	var page struct {
+		Messages []struct{ Data json.RawMessage }
+	}
 	if json.Unmarshal(r.Content, &past) != nil || json.Unmarshal([]byte(ours), &page) != nil || len(past.Messages) != 3 || len(page.Messages) != 3 {
 		t.Errorf("the past is %s and %s", r.Content, ours)
 	}

@@ -130,16 +130,15 @@ func (s *speaker) subscribe(c call) error {
 		for i := range wishes {
 			s.began(wishes[i].Channel, at[i])
 		}
+		for _, ch := range channels {
+			if w.Presence != nil && w.Presence.Enable || s.isOld && s.user != "" {
+				s.appear(ch)
+			}
+		}
 		s.tell(c, nil, nil)
 	})
 	if err != nil {
 		s.tell(c, nil, err)
-		return nil
-	}
-	for _, ch := range channels {
-		if w.Presence != nil && w.Presence.Enable || s.isOld && s.user != "" {
-			s.appear(ch)
-		}
 	}
 	return nil
 }
