@@ -3,6 +3,7 @@ package broker
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -33,29 +34,30 @@ import (
 // Broker is a Fanfare node. All methods may be called concurrently, Run once.
 // It lives from New to Close.
 type Broker struct {
-	config   Config
-	log      *slog.Logger
-	bus      *bus.Bus
-	tenants  *tenant.Tenants
-	hooks    *webhook.Webhooks
-	hub      *hub.Hub
-	stats    *stats.Stats
-	ledger   *ledger.Ledger
-	sessions *session.Set
-	ws       *ws.Door
-	front    *front
-	listener net.Listener // nil with Listen "-"
-	server   *http.Server
-	base     context.Context // of all requests
-	cut      context.CancelFunc
-	serving  sync.WaitGroup
-	failed   chan error
-	served   bool // serve was called; of New and then of Run
-	welcome  Welcome
-	unwatch  func() // ends what watches the tenants
-	ceiling  ceiling
-	draining atomic.Bool
-	close    sync.Once
+	config      Config
+	log         *slog.Logger
+	bus         *bus.Bus
+	tenants     *tenant.Tenants
+	hooks       *webhook.Webhooks
+	hub         *hub.Hub
+	stats       *stats.Stats
+	ledger      *ledger.Ledger
+	sessions    *session.Set
+	ws          *ws.Door
+	front       *front
+	listener    net.Listener // nil with Listen "-"
+	certificate *certificate // nil: plain HTTP
+	server      *http.Server
+	base        context.Context // of all requests
+	cut         context.CancelFunc
+	serving     sync.WaitGroup
+	failed      chan error
+	served      bool // serve was called; of New and then of Run
+	welcome     Welcome
+	unwatch     func() // ends what watches the tenants
+	ceiling     ceiling
+	draining    atomic.Bool
+	close       sync.Once
 }
 
 // New opens the data folder, starts the rooms and listens; Run serves. At the
@@ -77,12 +79,19 @@ func (b *Broker) build(ctx context.Context) (err error) {
 	if c.Sync != "" && c.Sync != "interval" && c.Sync != "always" {
 		return fmt.Errorf("sync is %q: choose interval or always", c.Sync)
 	}
+	scheme := "http"
+	if c.TLSCert != "" || c.TLSKey != "" {
+		if b.certificate, err = openCertificate(c.TLSCert, c.TLSKey, b.log); err != nil {
+			return err
+		}
+		scheme = "https"
+	}
 	if c.Listen != "-" {
 		if b.listener, err = net.Listen("tcp", c.Listen); err != nil {
 			return err
 		}
 		if c.PublicURL == "" {
-			c.PublicURL = urlOf(b.listener.Addr())
+			c.PublicURL = urlOf(scheme, b.listener.Addr())
 		}
 	}
 	f, isFirst, key, err := b.open(ctx)
@@ -290,10 +299,19 @@ func (b *Broker) serve() {
 		ErrorLog:          slog.NewLogLogger(b.log.Handler(), slog.LevelDebug),
 	}
 	b.serving.Go(func() {
-		if err := b.server.Serve(b.listener); !errors.Is(err, http.ErrServerClosed) {
+		if err := b.accept(); !errors.Is(err, http.ErrServerClosed) {
 			b.failed <- fmt.Errorf("serve: %w", err)
 		}
 	})
+}
+
+// accept serves on the listener until the server is shut down.
+func (b *Broker) accept() error {
+	if b.certificate == nil {
+		return b.server.Serve(b.listener)
+	}
+	b.server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: b.certificate.get}
+	return b.server.ServeTLS(b.listener, "", "")
 }
 
 // Close ends the rooms top-down and frees the data folder. Call it after Run

@@ -21,6 +21,10 @@ type Config struct {
 	Data string
 	// PublicURL is how clients reach this node, default made from Listen.
 	PublicURL string
+	// TLSCert and TLSKey are the files (PEM) of a certificate and its key, by
+	// which Listen speaks TLS; "" both: it speaks plain HTTP. They are read
+	// again when they change.
+	TLSCert, TLSKey string
 	// MetricsOpen lets others than this machine read /metrics.
 	MetricsOpen bool
 	// WebhooksPrivate lets webhooks go to plain http and to private networks,
@@ -85,13 +89,13 @@ func (c Config) withDefaults() Config {
 
 // urlOf is the URL of a listener's address as a browser on this machine
 // reaches it.
-func urlOf(addr net.Addr) string {
+func urlOf(scheme string, addr net.Addr) string {
 	host, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
-		return "http://" + addr.String()
+		return scheme + "://" + addr.String()
 	}
 	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	return "http://" + net.JoinHostPort(host, port)
+	return scheme + "://" + net.JoinHostPort(host, port)
 }

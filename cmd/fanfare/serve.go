@@ -17,6 +17,8 @@ import (
 type serving struct {
 	Listen        string        `setting:"listen" default:"127.0.0.1:8080" placeholder:"ADDRESS" help:"Address to listen on; port 0 takes a free one. Default: 127.0.0.1:8080, this machine only."`
 	PublicURL     string        `name:"public-url" setting:"public_url" placeholder:"URL" help:"How clients reach this server. Default: made from --listen."`
+	TLSCert       string        `name:"tls-cert" setting:"tls_cert" placeholder:"FILE" complete:"file" help:"Speak TLS with the certificate in this file (PEM, the whole chain). It is read again when it changes."`
+	TLSKey        string        `name:"tls-key" setting:"tls_key" placeholder:"FILE" complete:"file" help:"The file of the certificate's private key (PEM)."`
 	MetricsOpen   bool          `setting:"metrics_open" help:"Let other machines read /metrics."`
 	DrainTime     time.Duration `setting:"drain_time" default:"5s" placeholder:"TIME" help:"How long a stop takes to send clients away. Default: 5s."`
 	Sync          string        `setting:"sync" enum:"interval,always" default:"interval" placeholder:"WHEN" help:"When published messages are forced to the disk: interval, each second, or always, before the publish is answered. Default: interval."`
@@ -88,7 +90,7 @@ func (c *serveCmd) Run(ctx context.Context, con *console, all *cli) error {
 	}
 	b, err := broker.New(ctx, broker.Config{
 		Cluster: cluster,
-		Listen:  c.Listen, Data: all.Data, PublicURL: c.PublicURL, MetricsOpen: c.MetricsOpen, DrainTime: c.DrainTime, Sync: c.Sync, WebhooksPrivate: c.HooksLocal,
+		Listen:  c.Listen, Data: all.Data, PublicURL: c.PublicURL, TLSCert: c.TLSCert, TLSKey: c.TLSKey, MetricsOpen: c.MetricsOpen, DrainTime: c.DrainTime, Sync: c.Sync, WebhooksPrivate: c.HooksLocal,
 		MaxConnections: c.MaxConns, MaxMemory: uint64(c.MaxMemory) << 20,
 		Logger: log, Version: v.Version, Commit: v.Commit,
 	})
