@@ -191,7 +191,7 @@ func checkSignIn(p *probe, r *result) {
 	}
 	r.want(tally[http.StatusOK] == 1, "three exchanges at once: %d sessions", tally[http.StatusOK])
 	p.sessionOf(r, in, b)
-	heard := page.heard(`"approved"`, 5*time.Second) + hand.heard("completed", 5*time.Second)
+	heard := page.heard(`"approved"`, 15*time.Second) + hand.heard("completed", 15*time.Second)
 	for what, v := range secretsOf(b, asked, digits) {
 		r.want(len(v) < 4 || !strings.Contains(heard, v), "the %s was pushed", what)
 	}
