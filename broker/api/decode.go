@@ -26,7 +26,7 @@ func decodePublish(body []byte) (msgs []protocol.Outgoing, batch bool, err error
 		case "messages":
 			return once(&messages, name, value)
 		}
-		return m.set(name, value, "channel, channels, messages, data, event, id, if_position")
+		return m.set(name, value, "channel, channels, messages, data, event, id, if_position, first")
 	})
 	switch {
 	case err != nil:
@@ -64,7 +64,7 @@ func decodeMessages(list []byte) ([]protocol.Outgoing, error) {
 		}
 		var m draft
 		isObject, err := members(value, func(name string, value []byte) error {
-			return m.set(name, value, "channel, data, event, id")
+			return m.set(name, value, "channel, data, event, id, first")
 		})
 		switch {
 		case err != nil:
@@ -124,6 +124,7 @@ const (
 	seenEvent
 	seenID
 	seenIfPosition
+	seenFirst
 )
 
 // set takes one member. A member that nobody knows, or that comes twice, is
@@ -141,6 +142,8 @@ func (m *draft) set(name string, value []byte, known string) error {
 		bit = seenID
 	case "if_position":
 		bit = seenIfPosition
+	case "first":
+		bit = seenFirst
 	default:
 		return protocol.Errorf(protocol.CodeBadRequest, "The member %s is not one that this endpoint takes: %s.", quoted(name), known)
 	}
@@ -150,6 +153,13 @@ func (m *draft) set(name string, value []byte, known string) error {
 	m.seen |= bit
 	if bit == seenData {
 		m.Data = value
+		return nil
+	}
+	if bit == seenFirst {
+		m.First = string(value) == "true"
+		if !m.First && string(value) != "false" && string(value) != "null" {
+			return protocol.Errorf(protocol.CodeBadRequest, `The member "first" is neither true nor false.`)
+		}
 		return nil
 	}
 	s, ok := text(value)

@@ -14,7 +14,7 @@ import (
 func FuzzDecodePublish(f *testing.F) {
 	for _, s := range []string{
 		`{"channel":"a","data":1}`, `{"channels":["a","b"],"data":{"x":[1,"]}"]},"event":"e"}`, `{"messages":[{"channel":"a","data":null,"id":"i"}]}`,
-		` {"channel" : "\u0061\"" , "data" : -1.5e7 } `, `{"data":[[],{}],"channel":""}`, `{"messages":[]}`, `[]`, `"x"`, `1`, ``, `{}`, `{"channel":null}`,
+		` {"channel" : "\u0061\"" , "data" : -1.5e7 } `, `{"data":[[],{}],"channel":""}`, `{"messages":[]}`, `{"channel":"a","data":1,"id":"i","first":true}`, `[]`, `"x"`, `1`, ``, `{}`, `{"channel":null}`,
 		`{"channel":"a","data":"\\"}`, `{"channel":"a","data":1,"data":2}`, "{\"channel\":\"\xff\"}", `{"messages":[1,{"channel":"a","data":{}}]}`,
 	} {
 		f.Add([]byte(s))
@@ -54,7 +54,7 @@ func FuzzDecodePublish(f *testing.F) {
 			t.Fatalf("%d messages, want %d", len(msgs), len(list))
 		}
 		for i, m := range msgs {
-			if m.Channel != list[i].Channel || m.Event != list[i].Event || m.ID != list[i].ID || !bytes.Equal(m.Data, list[i].Data) {
+			if m.Channel != list[i].Channel || m.Event != list[i].Event || m.ID != list[i].ID || m.First != list[i].First || !bytes.Equal(m.Data, list[i].Data) {
 				t.Fatalf("message %d is %+v, want %+v", i, m, list[i])
 			}
 		}

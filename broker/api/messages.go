@@ -28,12 +28,14 @@ type (
 		Data    json.RawMessage  `json:"data" doc:"Any JSON, null included; at most message_bytes bytes"`
 		Event   string           `json:"event,omitempty" maxLength:"200" doc:"A name for the kind of message"`
 		ID      string           `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out. An id that was published on the channel within two minutes is not published again"`
+		First   bool             `json:"first,omitempty" doc:"true: this id was never sent before. Messages that the server makes an id for, and those, may go out early while they cannot be stored"`
 	}
 	publishOne struct {
 		Channel protocol.Channel `json:"channel" minLength:"1" maxLength:"200" doc:"The channel's name"`
 		Data    json.RawMessage  `json:"data" doc:"Any JSON, null included; at most message_bytes bytes"`
 		Event   string           `json:"event,omitempty" maxLength:"200" doc:"A name for the kind of message"`
 		ID      string           `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out. An id that was published on the channel within two minutes is not published again"`
+		First   bool             `json:"first,omitempty" doc:"true: this id was never sent before. Messages that the server makes an id for, and those, may go out early while they cannot be stored"`
 
 		IfPosition *protocol.Position `json:"if_position,omitempty" doc:"Publish only if the channel's last message is at this position; empty: only if it has none"`
 	}
@@ -42,6 +44,7 @@ type (
 		Data     json.RawMessage    `json:"data" doc:"Any JSON, null included; at most message_bytes bytes"`
 		Event    string             `json:"event,omitempty" maxLength:"200" doc:"A name for the kind of message"`
 		ID       string             `json:"id,omitempty" maxLength:"64" pattern:"^[A-Za-z0-9._:-]*$" doc:"The message's id; the server makes one where it is left out"`
+		First    bool               `json:"first,omitempty" doc:"true: this id was never sent before. Messages that the server makes an id for, and those, may go out early while they cannot be stored"`
 	}
 	publishBatch struct {
 		Messages []publishItem `json:"messages" nullable:"false" minItems:"1" maxItems:"1000" doc:"All are checked before any is published"`

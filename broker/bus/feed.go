@@ -100,7 +100,7 @@ func (f *feed) receive(m *nats.Msg) {
 		return
 	}
 	if m.Header != nil {
-		p.From = m.Header.Get(headerFrom)
+		p.From, p.Early = m.Header.Get(headerFrom), m.Header.Get(headerEarly) != ""
 	}
 	f.fn(p)
 }

@@ -32,10 +32,12 @@ type Packet struct {
 	From string
 
 	// Publishing only: how much of the channel is kept; the message's id, by
-	// which a second publish within two minutes is known as the same; and the
-	// position that the channel must be at, if any.
+	// which a second publish within two minutes is known as the same, and
+	// whether this is surely the first; and the position that the channel must
+	// be at, if any.
 	Keep  Keep
 	ID    string
+	First bool
 	After *protocol.Position
 
 	// Receiving only: where the message is, where the one before it in the
@@ -43,6 +45,10 @@ type Packet struct {
 	// zero on ephemeral channels.
 	Position, Previous protocol.Position
 	Time               time.Time
+
+	// Receiving only: it is a copy of a message that could not be stored yet. It
+	// may come before the message, behind it, or without it.
+	Early bool
 }
 
 // Receipt is what a publisher learns.
@@ -94,7 +100,8 @@ func (b *Bus) Publish(ctx context.Context, p Packet) (Receipt, error) {
 	if err := s.send(); err != nil {
 		return Receipt{}, err
 	}
-	r, err := s.await(ctx)
+	all := [1]sending{s}
+	r, err := await(ctx, all[:])
 	if err == nil && s.shard != nil {
 		err = b.settle(s.shard)
 	}
@@ -132,7 +139,7 @@ func (b *Bus) PublishAll(ctx context.Context, ps []Packet) ([]Receipt, error) {
 	touched := map[*shard]bool{}
 	for i := range all {
 		var err error
-		if out[i], err = all[i].await(ctx); err != nil {
+		if out[i], err = await(ctx, all[i:]); err != nil {
 			return nil, &BatchError{i, err}
 		}
 		if all[i].shard != nil {
@@ -155,16 +162,19 @@ type sending struct {
 	msg    *nats.Msg
 	shard  *shard  // nil: nothing is kept, and nobody answers
 	waiter *waiter // of a durable packet that was sent
+	early  bool    // a copy may still go out
+	began  time.Time
 }
 
 func (b *Bus) sending(ctx context.Context, p *Packet) (sending, error) {
 	m, s, err := b.message(ctx, p)
-	return sending{bus: b, packet: p, msg: m, shard: s}, err
+	return sending{bus: b, packet: p, msg: m, shard: s, early: b.mayCopy(p, s)}, err
 }
 
 func (s *sending) send() error {
 	if s.shard != nil && s.waiter == nil {
 		s.waiter, s.msg.Reply = s.bus.acks.wait()
+		s.began = time.Now()
 	}
 	if s.shard == nil && s.bus.cluster == nil {
 		if s.bus.pubs.IsClosed() {
@@ -187,21 +197,18 @@ func (s *sending) end() {
 	}
 }
 
-// await returns when the stream has the message, and sends it again as often
-// as nobody answers.
-func (s *sending) await(ctx context.Context) (Receipt, error) {
+// await returns when the stream has the first of left, and sends it again as
+// often as nobody answers. All of left have been sent, and not been waited for.
+func await(ctx context.Context, left []sending) (Receipt, error) {
+	s := &left[0]
 	if s.shard == nil {
 		return Receipt{}, nil
 	}
 	w, began := s.waiter, time.Now()
 	for {
-		a := ack{err: errNoAnswer}
-		w.late.Reset(tryTime)
-		select {
-		case a = <-w.answer:
-		case <-w.late.C:
-		case <-ctx.Done():
-			return Receipt{}, ctx.Err()
+		a, err := s.hear(ctx, left)
+		if err != nil {
+			return Receipt{}, err
 		}
 		r, err := s.bus.receipt(s.shard, a, s.packet)
 		if !errors.Is(err, errNoAnswer) {
@@ -219,6 +226,29 @@ func (s *sending) await(ctx context.Context) (Receipt, error) {
 		if err := s.send(); err != nil {
 			return Receipt{}, err
 		}
+	}
+}
+
+// hear waits for one try's answer.
+func (s *sending) hear(ctx context.Context, left []sending) (ack, error) {
+	wait := tryTime
+	if s.early {
+		wait = max(0, time.Until(s.began.Add(earlyAfter)))
+	}
+	for {
+		s.waiter.late.Reset(wait)
+		select {
+		case a := <-s.waiter.answer:
+			return a, nil
+		case <-ctx.Done():
+			return ack{}, ctx.Err()
+		case <-s.waiter.late.C:
+		}
+		if !s.early {
+			return ack{err: errNoAnswer}, nil
+		}
+		sendEarly(left)
+		wait = tryTime - earlyAfter
 	}
 }
 
@@ -303,6 +333,7 @@ func (b *Bus) receipt(s *shard, a ack, p *Packet) (Receipt, error) {
 	}
 	switch err := a.err; {
 	case err == nil:
+		s.answered.Store(time.Now().UnixNano())
 		return Receipt{Position: s.position(a.seq), Duplicate: a.duplicate}, nil
 	case isConflict(err) && p.After != nil:
 		return b.conflict(s, p)

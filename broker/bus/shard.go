@@ -54,7 +54,7 @@ func classes() [2]class {
 }
 
 // shard is one stream of messages, shared by many channels of many apps. It is
-// read-only but for the last four; it lives as long as the bus.
+// read-only but for the last five; it lives as long as the bus.
 type shard struct {
 	class  class
 	name   string // as in subjects: s0, l3
@@ -65,6 +65,8 @@ type shard struct {
 	epoch atomic.Pointer[string] // changes when the stream is made anew, or lost something
 	last  atomic.Uint64          // the newest sequence that the feed has taken up
 	moved atomic.Int64           // when it last did, Unix nanoseconds
+
+	answered atomic.Int64 // when it last told this node that a message is stored, Unix nanoseconds
 
 	turned atomic.Uint64 // the newest sequence that may have come before the clock was set back
 }

@@ -11,7 +11,7 @@ import (
 // get it. It is immutable.
 type Frame struct {
 	Line     []byte            // one JSON object without a line break, or of each of Parts one
-	Type     string            // its type member: protocol.TypeMessage for a message
+	Type     string            // its type member: protocol.TypeMessage for a message, TypeEarly for a copy
 	Channel  protocol.Channel  // of a message or an answer about one
 	Position protocol.Position // of a message; "" on ephemeral channels
 	Epoch    string            // of Position
@@ -79,7 +79,7 @@ func joinRuns(fs []*Frame) []*Frame {
 	var out []*Frame
 	for len(fs) > 0 {
 		n := 1
-		for n < len(fs) && fs[0].From == "" && fs[n].From == "" && fs[0].Epoch == fs[n].Epoch {
+		for n < len(fs) && fs[0].From == "" && fs[n].From == "" && fs[0].Epoch == fs[n].Epoch && fs[0].Type == fs[n].Type {
 			n++
 		}
 		out = append(out, Join(fs[:n])...)
@@ -112,6 +112,9 @@ func join(fs []*Frame, size int) *Frame {
 }
 
 func newFrame(p *bus.Packet) *Frame {
+	if p.Early {
+		return &Frame{Line: protocol.AppendEarly(make([]byte, 0, len(p.Body)+16), p.Body), Type: protocol.TypeEarly, Channel: p.Channel, From: p.From}
+	}
 	f := &Frame{
 		Line:     protocol.AppendFrame(make([]byte, 0, len(p.Body)+96), p.Body, p.Position, p.Previous),
 		Type:     protocol.TypeMessage,

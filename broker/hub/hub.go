@@ -230,7 +230,7 @@ func (h *Hub) Publish(ctx context.Context, by Publisher, from Origin, msgs []pro
 		body := m.AppendBody(make([]byte, 0, len(m.Data)+len(m.Channel)+len(m.ID)+96))
 		packets[i] = bus.Packet{
 			App: by.AppID(), Channel: m.Channel, Body: body, From: from.Session,
-			Keep: keepOf(by, m.Channel), ID: m.ID, After: msgs[i].IfPosition,
+			Keep: keepOf(by, m.Channel), ID: m.ID, After: msgs[i].IfPosition, First: msgs[i].First || msgs[i].ID == "",
 		}
 		out[i] = protocol.Published{Channel: m.Channel, ID: m.ID}
 	}

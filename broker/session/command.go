@@ -150,7 +150,7 @@ func (s *Session) from(ch protocol.Channel) hub.Origin {
 
 // Publish carries out a publish command.
 func (s *Session) Publish(c protocol.Command, from hub.Origin) error {
-	done, err := s.set.o.Hub.Publish(s.ctx, s.who, from, []protocol.Outgoing{{Channel: c.Channel, Data: c.Data, Event: c.Event, ID: c.ID, IfPosition: c.IfPosition}})
+	done, err := s.set.o.Hub.Publish(s.ctx, s.who, from, []protocol.Outgoing{{Channel: c.Channel, Data: c.Data, Event: c.Event, ID: c.ID, IfPosition: c.IfPosition, First: c.First}})
 	if err != nil {
 		return err
 	}

@@ -138,6 +138,7 @@ type Stream struct {
 	Rewind   *protocol.Rewind                 // what it wants of the past otherwise
 	Watch    map[protocol.Channel]hub.Watched // what else it is told
 	Client   string                           // what it says that it is
+	Early    bool                             // whether it takes copies, too
 }
 
 // Resume is a position in all channels of a stream at once. Channels that are
@@ -195,7 +196,7 @@ func (s *Session) listen(stream Stream) error {
 			continue
 		}
 		w := stream.Watch[ch]
-		c := protocol.Command{Channel: ch, Rewind: stream.Rewind, Presence: w.Members, Occupancy: w.Numbers}
+		c := protocol.Command{Channel: ch, Rewind: stream.Rewind, Early: stream.Early, Presence: w.Members, Occupancy: w.Numbers}
 		if err := s.Subscribe(Wish{Command: c, Tell: true}); err != nil {
 			return protocol.AsError(err).On(ch)
 		}

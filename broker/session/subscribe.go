@@ -74,7 +74,7 @@ func (s *Session) attach(w Wish) (beginning, error) {
 			return beginning{}, err
 		}
 	}
-	b := beginning{wish: w, sub: &subscription{out: &s.out, session: s.id, mute: w.Mute}}
+	b := beginning{wish: w, sub: &subscription{out: &s.out, session: s.id, mute: w.Mute, early: c.Early}}
 	if s.subs == nil {
 		s.subs = map[protocol.Channel]*subscription{}
 	}
@@ -87,6 +87,9 @@ func (s *Session) attach(w Wish) (beginning, error) {
 		c.Since, c.At = s.resume.since(b.attached), s.resume.At.UnixMilli()
 	}
 	b.answer = protocol.Reply{Type: protocol.TypeSubscribed, Ref: c.Ref, Channel: ch, Position: &b.attached}
+	if c.Early {
+		b.answer.Time = time.Now().UnixMilli()
+	}
 	var err error
 	if b.past, b.from, err = s.past(c, b.attached, &b.answer); err != nil {
 		s.undo(b)

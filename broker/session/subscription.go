@@ -16,6 +16,7 @@ type subscription struct {
 	out     *outbox
 	session string
 	mute    func(f *hub.Frame) bool // what of the past is not sent; nil: nothing
+	early   bool                    // the client takes copies, too
 
 	state   int
 	epoch   string
@@ -40,7 +41,7 @@ func (s *subscription) Deliver(f *hub.Frame) {
 		s.out.end(protocol.Errorf(protocol.CodeOverloaded, "The channel %s is busier than this server can deliver.", f.Channel))
 		return
 	}
-	if f.From != "" && f.From == s.session {
+	if f.From != "" && f.From == s.session || f.Type == protocol.TypeEarly && !s.early {
 		return
 	}
 	var now *hub.Frame
@@ -62,6 +63,9 @@ func (s *subscription) Deliver(f *hub.Frame) {
 }
 
 func (s *subscription) holdBack(f *hub.Frame) {
+	if f.Type == protocol.TypeEarly && s.held+len(f.Line) > maxHeld {
+		return // the message itself comes
+	}
 	if f.Epoch != "" && (s.missed != "" || s.held+len(f.Line) > maxHeld) {
 		s.waiting, s.held, s.missed = nil, 0, f.Position
 		return

@@ -31,12 +31,12 @@ func bodyOf(b []byte) io.Reader {
 // unreachable says that no server answered at all.
 func (c *Client) unreachable(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause != nil {
-		return fmt.Errorf("fanfare: %s: %w", c.base, cause)
+		return fmt.Errorf("fanfare: %s: %w", c.servers.now(), cause)
 	}
 	if ue, ok := errors.AsType[*url.Error](err); ok {
 		err = ue.Err // its text repeats the URL, with the channels' names
 	}
-	return fmt.Errorf("fanfare: cannot reach the server at %s: %w. Check that it runs there (fanfare doctor) and that the URL is right", c.base, err)
+	return fmt.Errorf("fanfare: cannot reach the server at %s: %w. Check that it runs there (fanfare doctor) and that the URL is right", c.servers.now(), err)
 }
 
 // neverSent reports whether err came before there was a connection, so that
@@ -75,7 +75,7 @@ func (c *Client) refusal(resp *http.Response) error {
 		RetryAfter int64              `json:"retry_after"` // milliseconds
 	}
 	if err != nil || kind != "application/problem+json" || json.Unmarshal(raw, &p) != nil || p.Code == "" {
-		return &stranger{c.base, resp.Status, kind}
+		return &stranger{c.servers.now(), resp.Status, kind}
 	}
 	e := &protocol.Error{Code: p.Code, Message: p.Detail, Remedy: p.Remedy, Channel: p.Channel, Index: -1}
 	if e.Message == "" {

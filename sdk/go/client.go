@@ -4,8 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 
@@ -14,16 +14,20 @@ import (
 
 const userAgent = "fanfare-go/1"
 
-// Client talks to one app of one Fanfare server. It is immutable and may be
-// used concurrently; one for the whole program is enough. It has no goroutines
+// dialTime is how long a machine that is gone is waited for.
+const dialTime = 10 * time.Second
+
+// Client talks to one app of one Fanfare server or cluster. It may be used
+// concurrently; one for the whole program is enough. It has no goroutines
 // of its own and needs no Close; its subscriptions do.
 type Client struct {
-	base   string // without a slash at the end
-	key    string
-	source func(context.Context) (string, error)
-	http   *http.Client // for requests that are answered at once
-	stream *http.Client // the same without Timeout: streams last
-	onGap  func(ch protocol.Channel, reason string)
+	servers servers
+	more    []string // of WithServers; of New
+	key     string
+	source  func(context.Context) (string, error)
+	http    *http.Client // for requests that are answered at once
+	stream  *http.Client // the same without Timeout: streams last
+	onGap   func(ch protocol.Channel, reason string)
 }
 
 // Option changes how a Client works.
@@ -65,19 +69,15 @@ func WithOnGap(f func(ch protocol.Channel, reason string)) Option {
 // token, which may do what they grant. Keep secret keys out of programs that
 // others run. A key that cannot be one is a *protocol.Error.
 func New(serverURL, key string, opts ...Option) (*Client, error) {
-	u, err := url.Parse(serverURL)
-	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("fanfare: %q is not the URL of a server: it must look like https://push.example.com", redact(serverURL))
-	}
 	transport := http.DefaultTransport
 	if t, ok := transport.(*http.Transport); ok {
 		t = t.Clone()
 		t.MaxIdleConnsPerHost = 32 // all connections go to one host
+		t.DialContext = (&net.Dialer{Timeout: dialTime, KeepAlive: 30 * time.Second}).DialContext
 		transport = t
 	}
 	c := &Client{
-		base: strings.TrimRight(u.String(), "/"),
-		key:  key,
+		key: key,
 		http: &http.Client{
 			Transport: transport,
 			Timeout:   30 * time.Second,
@@ -88,6 +88,11 @@ func New(serverURL, key string, opts ...Option) (*Client, error) {
 	}
 	for _, o := range opts {
 		o(c)
+	}
+	for _, one := range append([]string{serverURL}, c.more...) {
+		if err := c.servers.add(one); err != nil {
+			return nil, err
+		}
 	}
 	stream := *c.http
 	stream.Timeout = 0
@@ -141,7 +146,7 @@ func (c *Client) request(ctx context.Context, method, path string, body []byte) 
 	if err != nil {
 		return nil, err
 	}
-	r, err := http.NewRequestWithContext(ctx, method, c.base+path, bodyOf(body))
+	r, err := http.NewRequestWithContext(ctx, method, c.servers.now()+path, bodyOf(body))
 	if err != nil {
 		return nil, fmt.Errorf("fanfare: %w", err)
 	}

@@ -98,7 +98,7 @@ func (c *Client) page(ctx context.Context, channel string, o HistoryOptions, lef
 		return page, err
 	}
 	if page.Next != "" && len(page.Messages) == 0 {
-		return page, fmt.Errorf("fanfare: %s answered with an empty page that is not the last", c.base)
+		return page, fmt.Errorf("fanfare: %s answered with an empty page that is not the last", c.servers.now())
 	}
 	return page, nil
 }

@@ -72,7 +72,7 @@ func (c *Client) Publish(ctx context.Context, channel string, data any, opts ...
 		return protocol.Published{}, err
 	}
 	var answer protocol.Published
-	if err := c.post(ctx, body, &answer); err != nil {
+	if err := c.post(ctx, asFirst(m, body), body, &answer); err != nil {
 		return protocol.Published{}, err
 	}
 	if answer.ID == "" {
@@ -89,7 +89,7 @@ func (c *Client) Publish(ctx context.Context, channel string, data any, opts ...
 // *protocol.Error about one message, its Index is that message's place in
 // msgs. Requests are repeated as by Publish; each message has its own id.
 func (c *Client) PublishAll(ctx context.Context, msgs ...Message) ([]protocol.Published, error) {
-	encoded := make([][]byte, len(msgs))
+	encoded, firsts := make([][]byte, len(msgs)), make([][]byte, len(msgs))
 	for i, m := range msgs {
 		body, _, err := encode(m)
 		if err != nil {
@@ -98,17 +98,15 @@ func (c *Client) PublishAll(ctx context.Context, msgs ...Message) ([]protocol.Pu
 			}
 			return nil, fmt.Errorf("message %d: %w", i, err)
 		}
-		encoded[i] = body
+		encoded[i], firsts[i] = body, asFirst(m, body)
 	}
 	published := make([]protocol.Published, 0, len(msgs))
 	for len(encoded) > 0 {
 		n := batchLen(encoded)
-		body := append([]byte(`{"messages":[`), bytes.Join(encoded[:n], []byte{','})...)
-		body = append(body, "]}"...)
 		var answer struct {
 			Messages []protocol.Published `json:"messages"`
 		}
-		err := c.post(ctx, body, &answer)
+		err := c.post(ctx, batch(firsts[:n]), batch(encoded[:n]), &answer)
 		if e, ok := errors.AsType[*protocol.Error](err); ok && e.Index >= 0 {
 			err = e.At(len(published) + e.Index)
 		}
@@ -116,12 +114,27 @@ func (c *Client) PublishAll(ctx context.Context, msgs ...Message) ([]protocol.Pu
 			return published, err
 		}
 		if len(answer.Messages) != n {
-			return published, fmt.Errorf("fanfare: %s answered for %d messages, but %d were sent", c.base, len(answer.Messages), n)
+			return published, fmt.Errorf("fanfare: %s answered for %d messages, but %d were sent", c.servers.now(), len(answer.Messages), n)
 		}
 		published = append(published, answer.Messages...)
-		encoded = encoded[n:]
+		encoded, firsts = encoded[n:], firsts[n:]
 	}
 	return published, nil
+}
+
+// batch is the body of a request with several messages.
+func batch(encoded [][]byte) []byte {
+	body := append([]byte(`{"messages":[`), bytes.Join(encoded, []byte{','})...)
+	return append(body, "]}"...)
+}
+
+// asFirst is the body of m's first try: it says that its id is new, where that
+// was made here (PROTOCOL.md, clause 3.13).
+func asFirst(m Message, body []byte) []byte {
+	if m.ID != "" {
+		return body
+	}
+	return append([]byte(`{"first":true,`), body[1:]...)
 }
 
 // batchLen is how many of encoded go into one request: at least one.
@@ -167,9 +180,14 @@ func encode(m Message) (body []byte, id string, err error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), m.ID, nil
 }
 
-// post sends body to /v1/messages and reads the answer.
-func (c *Client) post(ctx context.Context, body []byte, answer any) error {
-	err := c.repeat(ctx, func() error { return c.ask(ctx, http.MethodPost, "/v1/messages", body, answer) })
+// post sends first to /v1/messages, and after that again, and reads the answer.
+func (c *Client) post(ctx context.Context, first, again []byte, answer any) error {
+	body := first
+	err := c.repeat(ctx, func() error {
+		err := c.ask(ctx, http.MethodPost, "/v1/messages", body, answer)
+		body = again
+		return err
+	})
 	if _, ok := errors.AsType[*unanswered](err); ok {
 		return fmt.Errorf("%w; whether the messages were published is unknown", err)
 	}
@@ -216,14 +234,21 @@ func (c *Client) ask(ctx context.Context, method, path string, body []byte, answ
 	}
 	resp, err := c.http.Do(r)
 	if err != nil {
-		if neverSent(err) {
-			return c.unreachable(ctx, err)
+		told := c.unreachable(ctx, err)
+		if ctx.Err() == nil {
+			c.servers.leave(r)
 		}
-		return &unanswered{c.unreachable(ctx, err)}
+		if neverSent(err) {
+			return told
+		}
+		return &unanswered{told}
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode/100 != 2 {
 		err := c.refusal(resp)
+		if resp.StatusCode >= 502 && resp.StatusCode <= 504 {
+			c.servers.leave(r)
+		}
 		if s, ok := errors.AsType[*stranger](err); ok && resp.StatusCode >= 502 && resp.StatusCode <= 504 {
 			return &unanswered{s} // a gateway that lost the server
 		}
@@ -231,10 +256,12 @@ func (c *Client) ask(ctx context.Context, method, path string, body []byte, answ
 	}
 	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	if err != nil {
-		return &unanswered{c.unreachable(ctx, err)}
+		told := c.unreachable(ctx, err)
+		c.servers.leave(r)
+		return &unanswered{told}
 	}
 	if err := json.Unmarshal(raw, answer); err != nil {
-		return &stranger{c.base, resp.Status, resp.Header.Get("Content-Type")}
+		return &stranger{c.servers.now(), resp.Status, resp.Header.Get("Content-Type")}
 	}
 	return nil
 }

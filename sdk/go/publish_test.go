@@ -290,8 +290,9 @@ func TestPublishRepeatsWhatWasNotAnswered(t *testing.T) {
 				if err == nil || len(ids) != tt.want {
 					t.Fatalf("%d tries, %v; want %d", len(ids), err, tt.want)
 				}
-				for _, id := range ids {
-					if id != ids[0] {
+				first := strings.ReplaceAll(ids[0], `"first":true,`, "") // which is said once
+				for _, id := range ids[1:] {
+					if id != first || id == ids[0] {
 						t.Errorf("a repeated request differs: %s, %s", ids[0], id)
 					}
 				}

@@ -59,7 +59,7 @@ func (s *Subscription) connect(subscribed func()) ended {
 		if cause := context.Cause(ctx); cause != nil {
 			err = cause
 		}
-		err = fmt.Errorf("fanfare: the stream from %s broke: %w", s.client.base, err)
+		err = fmt.Errorf("fanfare: the stream from %s broke: %w", s.client.servers.now(), err)
 	}
 	return s.judge(ended{err: err, welcome: st.welcome, then: st.then})
 }
@@ -73,10 +73,14 @@ func (s *Subscription) open(ctx context.Context) (*http.Response, error) {
 	if s.rewind != "" && !s.before {
 		q.Set("rewind", s.rewind)
 	}
+	if s.early != nil {
+		q.Set("early", "true")
+	}
 	r, err := s.client.request(ctx, http.MethodGet, "/v1/sse?"+q.Encode(), nil)
 	if err != nil {
 		return nil, err
 	}
+	s.asked = r
 	r.Header.Set("Accept", "text/event-stream")
 	r.Header.Set("Cache-Control", "no-cache")
 	if id := cmp.Or(s.lastID, s.place.id()); id != "" {
@@ -91,7 +95,7 @@ func (s *Subscription) open(ctx context.Context) (*http.Response, error) {
 	case resp.StatusCode != http.StatusOK:
 		err = s.client.refusal(resp)
 	case kind != "text/event-stream":
-		err = &stranger{s.client.base, resp.Status, kind}
+		err = &stranger{s.client.servers.now(), resp.Status, kind}
 	}
 	if err != nil {
 		_ = resp.Body.Close()
@@ -120,13 +124,17 @@ func thenOfRefusal(err error) protocol.Reconnect {
 	return protocol.ReconnectBackoff
 }
 
-// judge completes end by what its error says.
+// judge completes end by what its error says, and leaves the server unless all
+// would say so.
 func (s *Subscription) judge(end ended) ended {
 	if e, ok := errors.AsType[*protocol.Error](end.err); ok {
 		end.after = min(e.RetryAfter, time.Minute)
 		if e.Code == protocol.CodeTokenExpired && s.client.source == nil {
 			end.then = protocol.ReconnectNever // clause 6.5
 		}
+	}
+	if end.then != protocol.ReconnectNever && s.ctx.Err() == nil {
+		s.client.servers.leave(s.asked)
 	}
 	return end
 }
@@ -165,13 +173,16 @@ func (st *stream) read() error {
 // take handles one event. An error ends the connection.
 func (st *stream) take(ev event) error {
 	switch ev.name {
-	case "":
+	case "", protocol.TypeEarly:
 		var m protocol.Message
 		if err := json.Unmarshal(ev.data, &m); err != nil {
 			return fmt.Errorf("a message of the stream cannot be read: %w", err)
 		}
-		if st.sub.place.take(&m) && !st.sub.put(item{message: m}) {
+		if st.sub.fresh(&m) && !st.sub.put(item{message: m}) {
 			return context.Cause(st.sub.ctx)
+		}
+		if ev.name == protocol.TypeEarly {
+			return nil
 		}
 		if ev.id != "" {
 			st.sub.lastID = ev.id
@@ -196,6 +207,7 @@ func (st *stream) take(ev event) error {
 			return nil
 		}
 		delete(st.waiting, r.Channel)
+		st.sub.answered(r.Channel, r.Time)
 		if r.Recovered == nil || !*r.Recovered {
 			missed := st.again || st.sub.place.seen[r.Channel] != ""
 			st.sub.place.begin(r.Channel, r.Position)

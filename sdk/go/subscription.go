@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net/http"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -35,10 +36,12 @@ type Subscription struct {
 	err   error // why it ended; read after items is closed
 
 	// The goroutine's own:
-	lastID string // where to resume
-	place  place  // the same in each channel, where there is no lastID yet
-	rewind string // what the first connection asks for
-	before bool   // it was subscribed once, so that a new start may be a gap
+	lastID string                      // where to resume
+	place  place                       // the same in each channel, where there is no lastID yet
+	rewind string                      // what the first connection asks for
+	early  map[protocol.Channel]*early // nil: it takes none
+	asked  *http.Request               // the last one for a stream
+	before bool                        // it was subscribed once, so that a new start may be a gap
 }
 
 // item is a message, or a gap in a channel.
@@ -50,7 +53,7 @@ type item struct {
 
 // Subscribe subscribes to channels, at most 100, and returns when the server
 // has confirmed all of them: what is published from then on arrives. It tries
-// once; later it comes back by itself, with random waits of up to 30 s that
+// once, or each of WithServers once; later it comes back by itself, with random waits of up to 30 s that
 // grow while the server is away.
 //
 // ctx is the subscription's life and not only that of this call; end it, or
@@ -79,11 +82,21 @@ type SubscribeOptions struct {
 	// could not bring back: the last Count messages (1 to 100), or those of the
 	// last Seconds (1 to 2,592,000).
 	Rewind protocol.Rewind
+
+	// Early brings messages that cannot be stored yet, too: while a cluster
+	// elects a leader, which takes it some seconds. Such a message has the Type
+	// protocol.TypeEarly and no Position, may overtake others, and is not
+	// brought again when it is stored; where its publish fails in the end, it
+	// never is. It is for channels where seconds matter more than order.
+	Early bool
 }
 
 // SubscribeWith is Subscribe, with a part of the past first.
 func (c *Client) SubscribeWith(ctx context.Context, o SubscribeOptions, channels ...string) (*Subscription, error) {
 	s := &Subscription{client: c, items: make(chan item, queueLength), done: make(chan struct{})}
+	if o.Early {
+		s.early = map[protocol.Channel]*early{}
+	}
 	if o.Rewind != (protocol.Rewind{}) {
 		if err := o.Rewind.Check(); err != nil {
 			return nil, err
@@ -168,7 +181,7 @@ func (s *Subscription) All() iter.Seq2[protocol.Message, error] {
 func (s *Subscription) run(ready chan<- error) {
 	defer close(s.done)
 	defer close(s.items)
-	failures := 0
+	failures, others := 0, len(s.client.servers.all)-1
 	var hurried time.Time // when it last came back at once
 	for {
 		end := s.connect(func() {
@@ -179,6 +192,10 @@ func (s *Subscription) run(ready chan<- error) {
 		})
 		if err := context.Cause(s.ctx); err != nil {
 			end = ended{err: err, then: protocol.ReconnectNever}
+		}
+		if !s.before && end.then != protocol.ReconnectNever && others > 0 {
+			others--
+			continue
 		}
 		if !s.before {
 			s.err = end.err

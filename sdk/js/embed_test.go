@@ -48,7 +48,7 @@ func TestSize(t *testing.T) {
 	for _, c := range []struct {
 		part   string
 		budget int // bytes, gzip
-	}{{"index", 6 << 10}, {"stream", 2816}, {"history", 600}, {"occupancy", 700}, {"presence", 1600}} {
+	}{{"index", 6 << 10}, {"stream", 2816}, {"early", 700}, {"history", 600}, {"occupancy", 700}, {"presence", 1600}} {
 		text, err := bundle.Minified(".", c.part)
 		if err != nil {
 			t.Fatal(err)

@@ -34,6 +34,7 @@ const (
 	TypeUnsubscribed = "unsubscribed"
 	TypePublished    = "published"
 	TypeMessage      = "message"
+	TypeEarly        = "early"
 	TypePresenceOK   = "presence_ok"
 	TypeOccupancy    = "occupancy"
 	TypeError        = "error"
@@ -55,9 +56,11 @@ type Command struct {
 	ID      string          `json:"id,omitempty"`      // publish
 	Event   string          `json:"event,omitempty"`   // publish
 	Data    json.RawMessage `json:"data,omitempty"`    // publish, presence
+	First   bool            `json:"first,omitempty"`   // publish: the id was never sent before
 
 	IfPosition *Position `json:"if_position,omitempty"` // publish
 
+	Early     bool   `json:"early,omitempty"`     // subscribe: bring messages that cannot be stored yet, too
 	Presence  bool   `json:"presence,omitempty"`  // subscribe: tell who is present, too
 	Occupancy bool   `json:"occupancy,omitempty"` // subscribe: tell how many there are, too
 	Action    string `json:"action,omitempty"`    // presence: enter, update, leave or members
@@ -143,7 +146,7 @@ type Reply struct {
 	// welcome
 	Session      string `json:"session,omitempty"`
 	User         string `json:"user,omitempty"`
-	Time         int64  `json:"time,omitempty"`          // the server's clock, Unix milliseconds
+	Time         int64  `json:"time,omitempty"`          // the server's clock, Unix milliseconds; also of subscribed, where early was sent
 	PingInterval int    `json:"ping_interval,omitempty"` // seconds between the server's pings
 	Expires      int64  `json:"expires,omitempty"`       // welcome, authorized: when the token ends, Unix seconds
 	MaxData      int    `json:"max_data,omitempty"`      // largest data of a message, bytes

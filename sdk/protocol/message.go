@@ -10,7 +10,7 @@ import (
 // Message is one message as subscribers get it, the same on every door
 // (PROTOCOL.md, section 4).
 type Message struct {
-	Type     string          `json:"type"` // TypeMessage
+	Type     string          `json:"type"` // TypeMessage; TypeEarly, which has no positions
 	Channel  Channel         `json:"channel"`
 	ID       string          `json:"id"`
 	Position Position        `json:"position"`
@@ -31,6 +31,9 @@ type Outgoing struct {
 	// IfPosition is where the channel must be for the message to be published;
 	// "" is a channel without messages, nil any.
 	IfPosition *Position `json:"if_position,omitempty"`
+
+	// First says that nobody has sent this id before: it is no second try.
+	First bool `json:"first,omitempty"`
 }
 
 // Published is the server's answer to one published message.
@@ -98,6 +101,12 @@ func AppendFrame(b, body []byte, position, previous Position) []byte {
 	b = append(b, `,"previous":`...)
 	b = appendString(b, string(previous))
 	b = append(b, ',')
+	return append(b, body[1:]...)
+}
+
+// AppendEarly appends the early frame that is made of a body (AppendBody).
+func AppendEarly(b, body []byte) []byte {
+	b = append(b, `{"type":"early",`...)
 	return append(b, body[1:]...)
 }
 

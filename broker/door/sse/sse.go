@@ -107,7 +107,11 @@ func parse(r *http.Request) (session.Stream, error) {
 	if err := parseWatch(r, what, "presence", hub.Watched{Members: true}); err != nil {
 		return what, err
 	}
-	return what, parseWatch(r, what, "occupancy", hub.Watched{Numbers: true})
+	if err := parseWatch(r, what, "occupancy", hub.Watched{Numbers: true}); err != nil {
+		return what, err
+	}
+	what.Early, err = parseBool(r, "early")
+	return what, err
 }
 
 // parseWatch adds one to what is watched of the channels that the parameter
@@ -129,6 +133,16 @@ func parseWatch(r *http.Request, what session.Stream, name string, one hub.Watch
 		}
 	}
 	return nil
+}
+
+func parseBool(r *http.Request, name string) (bool, error) {
+	switch r.URL.Query().Get(name) {
+	case "true":
+		return true, nil
+	case "false", "":
+		return false, nil
+	}
+	return false, protocol.Errorf(protocol.CodeBadRequest, "The parameter %q must be true or false.", name)
 }
 
 // lastEventID is where the client was: EventSource sends the header by

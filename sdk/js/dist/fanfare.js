@@ -550,6 +550,7 @@
     lose(error, all) {
       for (const request of [...this.#open.values()]) {
         if (!all && !request.out) continue;
+        request.command.first = void 0;
         if (!all && request.patient && request.times < 2) request.wait(error);
         else request.finish(error);
       }
@@ -1128,8 +1129,8 @@
     async publish(channel, data, options = {}) {
       checkChannel(channel);
       const text = JSON.stringify(data);
-      const { event, id = makeID(), ifPosition: if_position } = options;
-      const command = { type: "publish", channel, data: text && JSON.parse(text), event, id, if_position };
+      const { event, id, ifPosition: if_position } = options;
+      const command = { type: "publish", channel, data: text && JSON.parse(text), event, id: id ?? makeID(), first: id ? void 0 : true, if_position };
       const answer = await this.command(command);
       return { id: answer.id, position: answer.position, duplicate: !!answer.duplicate };
     }
@@ -1241,7 +1242,7 @@
       const channel = this.#channels.get(frame.channel ?? "");
       if (frame.type === "message" && channel) this.#deliver(channel, frame);
       else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
-      else if (/^(pres|occ)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
+      else if (/^(pres|occ|early)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
       else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
       else if (frame.type === "error") {
         const rooms = [...channel?.holders ?? []].filter((holder) => holder.told);
@@ -1280,8 +1281,38 @@
     }
   };
 
-  // src/history.ts
+  // src/early.ts
   var most2 = 1e3;
+  var window = 15e4;
+  function early(ff, channel, handler, options = {}) {
+    const stored = /* @__PURE__ */ new Map();
+    const ahead = /* @__PURE__ */ new Map();
+    let since;
+    const told = (frame) => {
+      const { type, id = "", time = 0 } = frame;
+      if (type === "subscribed") since ??= time || void 0;
+      if (type !== "early" || stored.has(id) || ahead.has(id) || !(time > since)) return;
+      for (const [old, at] of ahead) if (at < time - window) ahead.delete(old);
+      if (ahead.size >= most2) return;
+      ahead.set(id, time);
+      const { type: _, ...message } = frame;
+      void run(handler, { ...message, position: "", previous: "", early: true }, report);
+    };
+    const take = (message) => {
+      const { id, time } = message;
+      stored.set(id, time);
+      for (const [old, at] of stored) {
+        if (stored.size <= most2) break;
+        stored.delete(old);
+        since = Math.max(since ?? 0, at);
+      }
+      return ahead.delete(id) || handler(message);
+    };
+    return ff.subscribe(channel, take, { ...options, told, asks: { early: true } });
+  }
+
+  // src/history.ts
+  var most3 = 1e3;
   var usual = 100;
   function history(ff, channel, options = {}) {
     const { limit = Infinity, newest = false, since, onGap, ...range } = options;
@@ -1301,7 +1332,7 @@
         let next;
         do {
           const found = await page(next, Math.min(left, size));
-          size = most2;
+          size = most3;
           for (const message of newest ? found.messages.reverse() : found.messages) yield message;
           left -= found.messages.length;
           next = found.next;
@@ -1525,5 +1556,5 @@
   }
 
   // src/global.ts
-  Object.assign(globalThis, { Fanfare: Object.assign(Fanfare, { history, occupancy, presence }) });
+  Object.assign(globalThis, { Fanfare: Object.assign(Fanfare, { early, history, occupancy, presence }) });
 })();

@@ -185,6 +185,7 @@ var Requests = class {
   lose(error, all) {
     for (const request of [...this.#open.values()]) {
       if (!all && !request.out) continue;
+      request.command.first = void 0;
       if (!all && request.patient && request.times < 2) request.wait(error);
       else request.finish(error);
     }
@@ -778,8 +779,8 @@ var Fanfare = class {
   async publish(channel, data, options = {}) {
     checkChannel(channel);
     const text = JSON.stringify(data);
-    const { event, id = makeID(), ifPosition: if_position } = options;
-    const command = { type: "publish", channel, data: text && JSON.parse(text), event, id, if_position };
+    const { event, id, ifPosition: if_position } = options;
+    const command = { type: "publish", channel, data: text && JSON.parse(text), event, id: id ?? makeID(), first: id ? void 0 : true, if_position };
     const answer = await this.command(command);
     return { id: answer.id, position: answer.position, duplicate: !!answer.duplicate };
   }
@@ -891,7 +892,7 @@ var Fanfare = class {
     const channel = this.#channels.get(frame.channel ?? "");
     if (frame.type === "message" && channel) this.#deliver(channel, frame);
     else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
-    else if (/^(pres|occ)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
+    else if (/^(pres|occ|early)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
     else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
     else if (frame.type === "error") {
       const rooms = [...channel?.holders ?? []].filter((holder) => holder.told);

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 /** Way in → files, in the order in which they need each other. */
-const ways = { fanfare: ["error", "types", "client"], history: ["history"], occupancy: ["occupancy"], presence: ["presence"] };
+const ways = { fanfare: ["error", "types", "client"], early: ["early"], history: ["history"], occupancy: ["occupancy"], presence: ["presence"] };
 
 /** The declarations, made from src: file name → text. */
 export function declarations() {
@@ -19,7 +19,7 @@ export function declarations() {
     const made = {};
     for (const [way, files] of Object.entries(ways)) {
       const texts = files.map((name) => readFileSync(join(out, name + ".d.ts"), "utf8").replace(/^import .*\n/gm, "").trim());
-      const names = { history: "Fanfare, Gap, Message", occupancy: "Fanfare, FanfareError", presence: "Fanfare, FanfareError" }[way];
+      const names = { early: "Fanfare, Message, SubscribeOptions, Subscription", history: "Fanfare, Gap, Message", occupancy: "Fanfare, FanfareError", presence: "Fanfare, FanfareError" }[way];
       if (names) texts.unshift(`import type { ${names} } from "@fanfarehq/client";`);
       for (const ext of ["d.ts", "d.cts"]) made[`${way}.${ext}`] = head + "\n" + texts.join("\n\n") + "\n";
     }

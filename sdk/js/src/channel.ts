@@ -20,7 +20,7 @@ export interface Holder {
   /** Of presence and occupancy, told each answer to a subscribe, and the channel's frames of both. An error is the last it is told. */
   readonly told?: ((answer: Answer) => void) | undefined;
   /** What told needs with the subscribe. */
-  readonly asks?: { presence?: true; occupancy?: true } | undefined;
+  readonly asks?: { presence?: true; occupancy?: true; early?: true } | undefined;
 }
 
 /** A channel as the server knows it: one subscription there, any number of handlers here. */

@@ -100,8 +100,8 @@ export class Fanfare {
   async publish(channel: string, data: unknown, options: PublishOptions = {}): Promise<Published> {
     checkChannel(channel);
     const text = JSON.stringify(data) as string | undefined; // as it is now, however long it waits
-    const { event, id = makeID(), ifPosition: if_position } = options;
-    const command = { type: "publish", channel, data: text && JSON.parse(text), event, id, if_position };
+    const { event, id, ifPosition: if_position } = options;
+    const command = { type: "publish", channel, data: text && JSON.parse(text), event, id: id ?? makeID(), first: id ? undefined : true, if_position };
     const answer = await this.command(command);
     return { id: answer.id, position: answer.position, duplicate: !!answer.duplicate };
   }
@@ -229,7 +229,7 @@ export class Fanfare {
     const channel = this.#channels.get(frame.channel ?? "");
     if (frame.type === "message" && channel) this.#deliver(channel, frame);
     else if (frame.type === "ping") for (const one of this.#channels.values()) this.#pinged(one, frame.time);
-    else if (/^(pres|occ)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
+    else if (/^(pres|occ|early)/.test(frame.type)) channel?.holders.forEach((holder) => holder.told?.(frame));
     else if (frame.type === "unsubscribed" && channel) this.#end(channel, errorOf(frame));
     else if (frame.type === "error") {
       // A channel's is that of what watches it.

@@ -39,6 +39,8 @@ export interface Command {
   event?: string | undefined;
   id?: string | undefined;
   if_position?: string | undefined;
+  early?: true | undefined;
+  first?: true | undefined;
   presence?: true | undefined;
   occupancy?: boolean | undefined;
   action?: string;

@@ -64,6 +64,7 @@ export class Requests {
   lose(error: FanfareError, all: boolean): void {
     for (const request of [...this.#open.values()]) {
       if (!all && !request.out) continue;
+      request.command.first = undefined;
       if (!all && request.patient && request.times < 2) request.wait(error);
       else request.finish(error);
     }

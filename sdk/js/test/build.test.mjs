@@ -13,7 +13,7 @@ const path = (name) => fileURLToPath(new URL("../" + name, import.meta.url));
 
 test("the declarations are what src declares: npm run types", () => {
   const want = Object.entries(declarations());
-  assert.equal(want.length, 8);
+  assert.equal(want.length, 10);
   for (const [name, text] of want) assert.equal(read("dist/" + name), text, name);
 });
 
@@ -30,8 +30,9 @@ test("import and require give the same names", async () => {
   assert.deepEqual(Object.keys(imported).sort(), ["Fanfare", "FanfareError"]);
   assert.equal(required.Fanfare.Error, required.FanfareError);
   const whole = await import("../dist/fanfare.mjs");
-  assert.deepEqual(Object.keys(whole).sort(), ["Fanfare", "FanfareError", "history", "occupancy", "presence"]);
+  assert.deepEqual(Object.keys(whole).sort(), ["Fanfare", "FanfareError", "early", "history", "occupancy", "presence"]);
   for (const part of [await import("@fanfarehq/client/history"), createRequire(import.meta.url)("@fanfarehq/client/history")]) assert.deepEqual(Object.keys(part), ["history"]);
+  for (const part of [await import("@fanfarehq/client/early"), createRequire(import.meta.url)("@fanfarehq/client/early")]) assert.deepEqual(Object.keys(part), ["early"]);
   for (const part of [await import("@fanfarehq/client/occupancy"), createRequire(import.meta.url)("@fanfarehq/client/occupancy")]) assert.deepEqual(Object.keys(part), ["occupancy"]);
   for (const part of [await import("@fanfarehq/client/presence"), createRequire(import.meta.url)("@fanfarehq/client/presence")]) assert.deepEqual(Object.keys(part), ["presence"]);
 });

@@ -49,7 +49,7 @@ test("publish: one under which the connection breaks is sent again, once, in ord
   server.answers.set("c", ({ data }) => (data === 2 ? { position: "e:2", duplicate: true } : { position: "e:" + data }));
   await clock.advance(600);
   const again = server.socket.of("publish");
-  assert.deepEqual(again.slice(0, 2), first);
+  assert.deepEqual(again.slice(0, 2), first.map(({ first: _, ...f }) => f));
   assert.deepEqual(again.map((f) => f.data), [2, 3, 4]);
   assert.deepEqual(await done[1], { id: first[0].id, position: "e:2", duplicate: true });
   assert.deepEqual(await done[2], { id: "mine", position: "e:3", duplicate: false });

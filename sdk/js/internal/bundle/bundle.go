@@ -34,11 +34,13 @@ func Build(dir string) ([]File, error) {
 		// In parts, for bundlers.
 		{"index.mjs", "index.ts", api.FormatESModule},
 		{"stream.mjs", "stream.ts", api.FormatESModule},
+		{"early.mjs", "early.ts", api.FormatESModule},
 		{"history.mjs", "history.ts", api.FormatESModule},
 		{"occupancy.mjs", "occupancy.ts", api.FormatESModule},
 		{"presence.mjs", "presence.ts", api.FormatESModule},
 		// For require.
 		{"fanfare.cjs", "index.ts", api.FormatCommonJS},
+		{"early.cjs", "early.ts", api.FormatCommonJS},
 		{"history.cjs", "history.ts", api.FormatCommonJS},
 		{"occupancy.cjs", "occupancy.ts", api.FormatCommonJS},
 		{"presence.cjs", "presence.ts", api.FormatCommonJS},
@@ -52,7 +54,7 @@ func Build(dir string) ([]File, error) {
 	return files, nil
 }
 
-// Minified builds one of the parts (index, stream, history, occupancy, presence) as an app's own
+// Minified builds one of the parts (index, stream, early, history, occupancy, presence) as an app's own
 // bundler would make it small.
 func Minified(dir, part string) ([]byte, error) {
 	return build(dir, part+".ts", api.FormatESModule, true, true)
