@@ -265,6 +265,8 @@ type ClusterState struct {
 	Size  int            `json:"size"`             // how many nodes there should be; 0 where that is not known
 	Ready bool           `json:"ready"`            // of this node
 	Why   string         `json:"reason,omitempty"` // why not
+
+	Encrypted string `json:"encrypted,omitempty"` // how the ways between the nodes are; "" where they are not ours, or not there
 }
 
 // state answers ClusterPath for the account that own is.
@@ -272,7 +274,7 @@ func (b *Broker) state(own protocol.AccountID) http.Handler {
 	return b.forAccount(own, "How the cluster is", func(w http.ResponseWriter, r *http.Request) {
 		s := ClusterState{Nodes: b.bus.Nodes()}
 		if c := b.config.Cluster; c != nil {
-			s.Name, s.Size = c.Name, b.bus.Size()
+			s.Name, s.Size, s.Encrypted = c.Name, b.bus.Size(), b.bus.Encrypted()
 		}
 		err := b.ready(r.Context())
 		if s.Ready = err == nil; err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
@@ -43,8 +44,9 @@ type Bus struct {
 	trouble trouble
 	server  *server.Server // nil: NATS runs elsewhere
 
-	password string // of the server, for this process
-	replicas int    // of each stream
+	encrypted atomic.Uint32 // the version of TLS of the last route; 0: there was none
+	password  string        // of the server, for this process
+	replicas  int           // of each stream
 
 	feeds   *nats.Conn          // what comes in for subscribers
 	pubs    *nats.Conn          // what goes out

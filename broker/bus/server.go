@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -69,6 +70,9 @@ func (b *Bus) startServer(ctx context.Context, name string) (*server.Server, err
 	if !s.ReadyForConnections(wait) {
 		s.Shutdown()
 		s.WaitForShutdown()
+		if fatal := l.fatal.Load(); fatal != nil { // an address that is taken, say
+			return nil, folderError(f.dir, errors.New(*fatal))
+		}
 		return nil, fmt.Errorf("starting the message server in %s: not ready within %v", f.dir, wait.Round(time.Millisecond))
 	}
 	return s, nil
@@ -83,6 +87,10 @@ func (b *Bus) clustered(o *server.Options) error {
 	if err != nil {
 		return err
 	}
+	trust, err := routeTrust(c.Secret, func(s tls.ConnectionState) { b.encrypted.Store(uint32(s.Version)) })
+	if err != nil {
+		return err
+	}
 	b.password = rand.Text()
 	o.DontListen, o.Host, o.Port = false, "127.0.0.1", server.RANDOM_PORT
 	o.Username, o.Password = clientUser, b.password
@@ -90,6 +98,7 @@ func (b *Bus) clustered(o *server.Options) error {
 	o.LameDuckDuration, o.LameDuckGracePeriod = time.Second, 10*time.Millisecond
 	o.Cluster = server.ClusterOpts{
 		Name: c.Name, Host: host, Port: port, Username: clientUser, Password: c.Secret,
+		TLSConfig: trust, TLSTimeout: routeTLS.Seconds(),
 		PoolSize: 3, NoAdvertise: true, PingInterval: 2 * time.Second, MaxPingsOut: 2,
 	}
 	for _, addr := range append([]string{net.JoinHostPort(cmp.Or(loopbackOf(host), host), strconv.Itoa(port))}, c.Routes...) {
@@ -166,7 +175,7 @@ func (l *serverLog) line(level slog.Level, format string, v []any) {
 func told(text string) bool {
 	for _, begin := range []string{
 		"Error trying to connect to route", "Plaintext passwords detected", "Waiting for routing to be established",
-		"JetStream has not established contact", "Metalayer blocking snapshot",
+		"JetStream has not established contact", "TLS route handshake error", "Metalayer blocking snapshot",
 	} {
 		if strings.HasPrefix(text, begin) {
 			return true

@@ -24,6 +24,15 @@ func (t *trouble) look(line string) {
 	case strings.Contains(line, "Route Error") && strings.Contains(line, "Authorization Violation"),
 		strings.Contains(line, "Router connection closed: Authentication Failure"), strings.Contains(line, "authentication error"):
 		what = "another node has another cluster secret: set the same one on all"
+	case strings.Contains(line, "TLS route handshake error"):
+		switch {
+		case strings.Contains(line, "certificate"):
+			what = "another node has another cluster secret: set the same one on all"
+		case strings.Contains(line, "first record does not look like"):
+			what = "what answers at another node's address is no node, or one of a version that does not encrypt: stop all, and start all with the same version"
+		default:
+			return
+		}
 	case strings.Contains(line, "Cluster Name Conflict"), strings.Contains(line, "cluster name") && strings.Contains(line, "does not match"):
 		what = "another node has another cluster name: set the same one on all"
 	case strings.Contains(line, "Duplicate Server Name"), strings.Contains(line, "duplicate server name"), strings.Contains(line, "has a duplicate name"):

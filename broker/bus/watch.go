@@ -21,27 +21,19 @@ func (k *Bucket) Watch(fn func(Entry)) (stop func(), err error) {
 	var w *watch
 	present := make(chan struct{})
 	stop, err = k.bus.begin(func() (reader, error) {
-		if k.bus.cluster != nil { // there may be no leader just now
-			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-			defer cancel()
-			if err := k.bus.patiently(ctx, func(ctx context.Context) error { _, err := k.stream.Info(ctx); return err }); err != nil {
+		patience, end := context.WithTimeout(context.Background(), watchPatience)
+		defer end()
+		for {
+			ctx, cancel, kw, err := k.watchAll(patience)
+			if err == nil {
+				w = &watch{bus: k.bus, watcher: kw, cancel: cancel, ended: make(chan struct{})}
+				go w.run(ctx, fn, present)
+				return w, nil
+			}
+			if k.bus.cluster == nil || !passing(err) || patience.Err() != nil {
 				return nil, fmt.Errorf("watching bucket %s: %w", k.name, err)
 			}
 		}
-		ctx, cancel := context.WithCancel(context.Background())
-		late := time.AfterFunc(startLimit, cancel)
-		kw, err := k.kv.WatchAll(ctx)
-		if !late.Stop() || err != nil {
-			cancel()
-			if err == nil {
-				for range kw.Updates() { // it cannot end while it waits for a taker
-				}
-			}
-			return nil, fmt.Errorf("watching bucket %s: %w", k.name, cmp.Or(err, context.DeadlineExceeded))
-		}
-		w = &watch{bus: k.bus, watcher: kw, cancel: cancel, ended: make(chan struct{})}
-		go w.run(ctx, fn, present)
-		return w, nil
 	})
 	if err != nil {
 		return nil, err
@@ -53,6 +45,30 @@ func (k *Bucket) Watch(fn func(Entry)) (stop func(), err error) {
 		stop()
 		return nil, fmt.Errorf("watching bucket %s: %w", k.name, ErrClosed)
 	}
+}
+
+// watchPatience is how long a watch waits for a leader, at its start.
+const watchPatience = time.Minute
+
+// watchAll asks for the watch once, when there is a leader.
+func (k *Bucket) watchAll(patience context.Context) (context.Context, context.CancelFunc, jetstream.KeyWatcher, error) {
+	if k.bus.cluster != nil { // there may be none just now
+		if err := k.bus.patiently(patience, func(ctx context.Context) error { _, err := k.stream.Info(ctx); return err }); err != nil {
+			return nil, nil, nil, err
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	late := time.AfterFunc(startLimit, cancel)
+	kw, err := k.kv.WatchAll(ctx)
+	if !late.Stop() || err != nil {
+		cancel()
+		if err == nil {
+			for range kw.Updates() { // it cannot end while it waits for a taker
+			}
+		}
+		return nil, nil, nil, cmp.Or(err, context.DeadlineExceeded)
+	}
+	return ctx, cancel, kw, nil
 }
 
 // watch is one running Watch. run is its goroutine; the rest may be called

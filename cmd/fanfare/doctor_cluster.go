@@ -45,6 +45,9 @@ func (p *patient) cluster(ctx context.Context) finding {
 		}
 	}
 	detail := fmt.Sprintf("%s: %d nodes are here (%s)", s.Name, len(names), strings.Join(names, ", "))
+	if s.Encrypted != "" {
+		detail += ", what they tell each other is encrypted (" + s.Encrypted + ")"
+	}
 	switch {
 	case !s.Ready:
 		return fail(detail+"; the one that answers is not ready: "+s.Why, "Look at its log, and at the other nodes'.")
