@@ -139,7 +139,8 @@ func chromium(t *testing.T) context.Context {
 		if err != nil {
 			continue
 		}
-		opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.DisableGPU)
+		opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.DisableGPU,
+			chromedp.Flag("test-third-party-cookie-phaseout", true)) // what the element needs is no cookie of another site
 		if os.Getuid() == 0 {
 			opts = append(opts, chromedp.NoSandbox) // Chromium's does not start for root
 		}

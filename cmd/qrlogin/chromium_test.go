@@ -36,7 +36,8 @@ func chromium(t *testing.T) context.Context {
 
 func (b *browsing) start(path string) error {
 	opts := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
-		chromedp.DisableGPU, chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
+		chromedp.DisableGPU, chromedp.Flag("test-third-party-cookie-phaseout", true), // as browsers do, or will
+		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
 		chromedp.Flag("host-resolver-rules", "MAP lan.test 127.0.0.1")) // a name that browsers do not take for this computer
 	if os.Getuid() == 0 {
 		opts = append(opts, chromedp.NoSandbox) // Chromium's does not start for root

@@ -159,3 +159,31 @@ func TestT13NextStaysHere(t *testing.T) {
 		t.Errorf("without scripts: %s %s", plain, body)
 	}
 }
+
+// TestTheAppsGuideIsRight runs the guide's lines of shell, with another folder.
+func TestTheAppsGuideIsRight(t *testing.T) {
+	guide, err := os.ReadFile(filepath.Join("..", "..", "docs", "guides", "qrlogin-apps.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, n := t.TempDir(), 0
+	for _, block := range regexp.MustCompile("(?s)```sh\nqrlogin (.*?)\n```").FindAllStringSubmatch(string(guide), -1) {
+		n++
+		var args []string
+		for _, word := range regexp.MustCompile(`"[^"]*"|'[^']*'|\S+`).FindAllString(block[1], -1) {
+			args = append(args, strings.ReplaceAll(strings.Trim(word, `"'`), "qrlogin-data", data))
+		}
+		var out bytes.Buffer
+		env := func(string) string { return "" }
+		if args[0] != "client" {
+			if _, err := parseConfig(args, env, &out); err != nil {
+				t.Errorf("qrlogin %s: %v", block[1], err)
+			}
+		} else if err := clientCommand(args[1:], env, &out, io.Discard); err != nil || !strings.Contains(out.String(), "issuer         https://id.example.com\nclient_id      shop\nclient_secret  ") {
+			t.Errorf("qrlogin %s: %v\n%s", block[1], err, &out)
+		}
+	}
+	if n != 3 {
+		t.Errorf("%d lines were run: bring this test along", n)
+	}
+}
