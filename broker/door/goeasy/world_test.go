@@ -155,7 +155,7 @@ func openWorld(t *testing.T, names []string, change ...func(*broker.Config)) *wo
 	var rules []string
 	for _, name := range names {
 		w.wires[name] = startWire(t, strings.TrimPrefix(w.URL, "http://"))
-		rules = append(rules, "MAP *."+name+".test "+w.wires[name].addr)
+		rules = append(rules, "MAP *"+name+".test "+w.wires[name].addr)
 	}
 	site := http.NewServeMux()
 	site.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) { http.ServeFile(rw, r, "testdata/page.html") })
@@ -214,7 +214,13 @@ func (w *world) open(t *testing.T, version, name, key string, more string) *page
 	ctx, cancel := context.WithTimeout(ctx, 2*patience)
 	t.Cleanup(cancel)
 	p := &page{t, ctx}
-	q := url.Values{"v": {version}, "host": {"." + name + ".test"}, "key": {key}}
+	// Behind the digit that these clients put before a host, the two ways to
+	// have one name: it is a user of the name, or a name below it.
+	host := "@" + name + ".test"
+	if more != "" {
+		host = "." + name + ".test"
+	}
+	q := url.Values{"v": {version}, "host": {host}, "key": {key}}
 	if err := chromedp.Do(ctx, chromedp.Navigate(w.site+"/?"+q.Encode()+more)); err != nil {
 		t.Fatal(err)
 	}
