@@ -4,8 +4,11 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/chromedp/chromedp"
 )
 
 // elementStates are the states of <fanfare-qr-login>, with what they show.
@@ -58,6 +61,47 @@ func (b *tab) axe() []string {
 		.flatMap((v) => v.nodes.map((n) => v.id + ": " + n.target.join(" ") + ": " + n.failureSummary.slice(0, 300))))`)
 }
 
+// zbar is what another program's eye reads on a picture: all of its codes.
+func zbar(t *testing.T, path string) []string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), need(t, "zbar-tools", "zbarimg"), "--raw", "-q", path).Output()
+	if err != nil {
+		t.Errorf("no code can be read on %s: %v", path, err)
+	}
+	return strings.Fields(string(out))
+}
+
+// sizes replaces the gallery by codes of many sizes: zbar reads all
+// of a picture at once.
+const sizes = `((list) => { const ready = [...document.querySelectorAll(".gallery > div")].find((h) => h.dataset.state === "ready");
+	const code = ready.shadowRoot.querySelector("img").src;
+	document.querySelector(".gallery").replaceChildren(...list.map((px) => { const host = document.createElement("div"); host.style.setProperty("--qr-size", px + "px");
+		const root = host.attachShadow({ mode: "open" }); root.adoptedStyleSheets = ready.shadowRoot.adoptedStyleSheets;
+		root.innerHTML = ready.shadowRoot.innerHTML; root.querySelector("img").src = code; return host; }));
+	return Promise.all([...document.querySelectorAll(".gallery > div")].map((h) => h.shadowRoot.querySelector("img").decode())).then((all) => all.length); })`
+
+// TestEveryCodeIsRead: theme × size × density of the screen.
+func TestEveryCodeIsRead(t *testing.T) {
+	t.Parallel()
+	s := startSite(t)
+	screen := newTab(t, chromium(t), 1360, 900, false, "light")
+	screen.open(s.url + "/login")
+	screen.state("ready")
+	evaluate[int](screen, gallery+`("en")`)
+	list := []int{120, 150, 180, 240, 292, 360}
+	evaluate[int](screen, fmt.Sprintf("%s(%s)", sizes, strings.ReplaceAll(fmt.Sprint(list), " ", ",")))
+	for _, scheme := range []string{"light", "dark"} {
+		for _, density := range []float64{1, 1.5, 2, 3} {
+			screen.do("density", chromedp.EmulateViewport(1360, 900, chromedp.EmulateScale(density)))
+			screen.likes(scheme, "reduce")
+			codes := zbar(t, screen.shot(fmt.Sprintf("sizes-%s-%g", scheme, density)))
+			if len(codes) != len(list) || slices.ContainsFunc(codes, func(c string) bool { return c != codes[0] }) || !strings.HasPrefix(codes[0], "HTTP://LOCALHOST") {
+				t.Errorf("%s, %g pixels each: %q, want %d times the same", scheme, density, codes, len(list))
+			}
+		}
+	}
+}
+
 // TestEveryStateLooksRight shows the element and the phone's page in each
 // state, in light and dark: axe-core finds nothing serious, and the code can
 // be read. The pictures are for people to look at.
@@ -77,8 +121,8 @@ func TestEveryStateLooksRight(t *testing.T) {
 			t.Errorf("the element, %s, %s: %s", look.lang, look.scheme, fault)
 		}
 		path := screen.shot("states-" + look.lang + "-" + look.scheme)
-		if out, err := exec.CommandContext(t.Context(), need(t, "zbar-tools", "zbarimg"), "--raw", "-q", path).Output(); err != nil || !strings.HasPrefix(string(out), "HTTP://LOCALHOST") {
-			t.Errorf("%s, %s: the code reads %q, %v", look.lang, look.scheme, out, err)
+		if codes := zbar(t, path); len(codes) != 1 || !strings.HasPrefix(codes[0], "HTTP://LOCALHOST") {
+			t.Errorf("%s, %s: of all states %q can be read, want the code of one", look.lang, look.scheme, codes)
 		}
 		if out := evaluate[[]string](screen, `[...document.querySelectorAll(".gallery > div")].filter(h => [...h.shadowRoot.querySelectorAll(".plate *, .box > *")].some(e => e.getClientRects().length && !e.closest(".unseen") && (e.getBoundingClientRect().right > h.getBoundingClientRect().right + 1 || e.getBoundingClientRect().left < h.getBoundingClientRect().left - 1))).map(h => h.dataset.state)`); len(out) > 0 {
 			t.Errorf("%s: sticks out: %v", look.lang, out)

@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 		main()
 		os.Exit(0)
 	}
+	if data := os.Getenv("QRLOGIN_IS_A_NODE"); data != "" {
+		beNode(data)
+		os.Exit(0)
+	}
 	code := m.Run()
 	shared.end()
 	os.Exit(code)

@@ -13,6 +13,7 @@ type wire struct {
 	addr     string
 	listener net.Listener
 	mu       sync.Mutex
+	to       string
 	conns    []net.Conn
 	running  sync.WaitGroup
 }
@@ -23,14 +24,14 @@ func newWire(t *testing.T, to string) *wire {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &wire{addr: listener.Addr().String(), listener: listener}
+	w := &wire{addr: listener.Addr().String(), listener: listener, to: to}
 	w.running.Go(func() {
 		for {
 			in, err := listener.Accept()
 			if err != nil {
 				return
 			}
-			out, err := net.Dial("tcp", to)
+			out, err := net.Dial("tcp", w.leads())
 			if err != nil {
 				_ = in.Close()
 				continue
@@ -48,6 +49,19 @@ func newWire(t *testing.T, to string) *wire {
 	})
 	t.Cleanup(w.cut)
 	return w
+}
+
+// lead passes new connections on to another address.
+func (w *wire) lead(to string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.to = to
+}
+
+func (w *wire) leads() string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to
 }
 
 func (w *wire) cut() {
