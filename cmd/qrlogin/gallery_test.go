@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/chromedp/chromedp"
 )
@@ -17,7 +18,7 @@ const elementStates = `[
 	["approved", {}], ["done", {name: "Ada Lovelace"}], ["rejected", {}], ["rejected", {text: "multi_scan"}], ["rejected", {text: "wrong_code"}], ["rejected", {text: "risk"}], ["expired", {}], ["cancelled", {}],
 	["failed", {}], ["failed", {title: "busy", text: "busy_text", n: 12}], ["failed", {title: "offline", text: "offline_text"}], ["failed", {title: "https", text: "https_text"}], ["phone", {here: "/signin"}]]`
 
-// gallery replaces the login page by the element in every state.
+// gallery shows the element in every state instead of the login page.
 const gallery = `(async (lang) => {
 	const { Face, style } = await import("/qr/assets/face.js");
 	const texts = (await import("/qr/assets/lang/" + lang + ".js")).default.el;
@@ -26,8 +27,8 @@ const gallery = `(async (lang) => {
 	document.adoptedStyleSheets = [page];
 	const code = document.querySelector("fanfare-qr-login").shadowRoot.querySelector("img").src;
 	const main = document.createElement("main"); main.className = "gallery"; main.style.inlineSize = "1250px";
-	document.querySelector("fanfare-qr-login").dispatchEvent(new Event("gone"));
-	document.body.replaceChildren(main);
+	for (const e of document.body.children) e.style.display = "none"; // an element that is gone ends its code
+	document.body.append(main);
 	document.documentElement.lang = lang; document.documentElement.dir = texts.dir;
 	for (const [state, values] of ` + elementStates + `) {
 		const host = document.createElement("div"); host.dataset.state = state; host.style = "";
@@ -83,7 +84,7 @@ const sizes = `((list) => { const ready = [...document.querySelectorAll(".galler
 // TestEveryCodeIsRead: theme × size × density of the screen.
 func TestEveryCodeIsRead(t *testing.T) {
 	t.Parallel()
-	s := startSite(t)
+	s := startSite(t, func(o *appOptions) { o.times.FirstTicket = 10 * time.Minute })
 	screen := newTab(t, chromium(t), 1360, 900, false, "light")
 	screen.open(s.url + "/login")
 	screen.state("ready")
@@ -107,7 +108,7 @@ func TestEveryCodeIsRead(t *testing.T) {
 // be read. The pictures are for people to look at.
 func TestEveryStateLooksRight(t *testing.T) {
 	t.Parallel()
-	s := startSite(t)
+	s := startSite(t, func(o *appOptions) { o.times.FirstTicket = 10 * time.Minute })
 	browser := chromium(t)
 	screen := newTab(t, browser, 1360, 900, false, "light")
 	for _, look := range []struct{ lang, scheme string }{{"en", "light"}, {"en", "dark"}, {"ar", "light"}, {"de", "dark"}} {

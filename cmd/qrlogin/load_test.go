@@ -21,10 +21,11 @@ import (
 // program as a process of its own. Each page is at an address of its own.
 type load struct {
 	pages  int
-	logins int // at most pages
-	rate   int // sign-ins begun in a second; 0 is eight at a time, as fast as it goes
-	phones int // on each one a user is signed in
-	looks  time.Duration
+	logins int           // at most pages
+	rate   int           // sign-ins begun in a second; 0 is eight at a time, as fast as it goes
+	phones int           // on each one a user is signed in
+	looks  time.Duration // how often a page asks whether it missed something
+	codes  string        // --first-code: how long before codes begin to turn
 }
 
 // loaded is what came of it.
@@ -66,7 +67,7 @@ type crowd struct {
 	load
 	tb       testing.TB
 	p        *program
-	visitors []*visitor
+	visitors []atomic.Pointer[visitor] // who is at each page now
 	out      loaded
 	mu       sync.Mutex // of out
 	opened   atomic.Int32
@@ -78,7 +79,7 @@ func (l load) bear(tb testing.TB) loaded {
 	for i := range l.phones {
 		users = append(users, fmt.Sprintf("user%d", i))
 	}
-	c := &crowd{load: l, tb: tb, p: startFor(tb, users, nil, "--digits", "never"), visitors: make([]*visitor, l.pages)}
+	c := &crowd{load: l, tb: tb, p: startFor(tb, users, nil, "--digits", "never", "--first-code", l.codes), visitors: make([]atomic.Pointer[visitor], l.pages)}
 	phones := make([]*agent, l.phones)
 	for i := range phones {
 		phones[i] = c.p.phoneOf(users[i])
@@ -93,14 +94,21 @@ func (l load) bear(tb testing.TB) loaded {
 	for i := range c.visitors {
 		tokens <- struct{}{}
 		living.Go(func() {
-			v, err := c.open(ctx)
-			<-tokens
-			if err != nil {
-				c.fail("a page did not open: " + err.Error())
-			}
-			c.opened.Add(1)
-			if c.visitors[i] = v; v != nil {
-				c.live(ctx, v)
+			for first := true; first || ctx.Err() == nil; first = false {
+				v, err := c.open(ctx)
+				if first {
+					<-tokens
+				}
+				if err != nil && ctx.Err() == nil {
+					c.fail("a page did not open: " + err.Error())
+				}
+				c.visitors[i].Store(v)
+				if first {
+					c.opened.Add(1)
+				}
+				if v == nil || !c.live(ctx, v) {
+					return
+				}
 			}
 		})
 	}
@@ -177,8 +185,9 @@ func (v *visitor) draw(g got) {
 }
 
 // live is an open page until it is signed in or ctx is done: it turns its code,
-// looks now and then whether it missed something, and listens.
-func (c *crowd) live(ctx context.Context, v *visitor) {
+// looks now and then whether it missed something, and listens. It is again
+// true where the codes have run out, and the person asks for new ones.
+func (c *crowd) live(ctx context.Context, v *visitor) (again bool) {
 	defer func() { _ = v.conn.CloseNow() }()
 	events := make(chan string)
 	ctx, leave := context.WithCancel(ctx)
@@ -206,7 +215,7 @@ func (c *crowd) live(ctx context.Context, v *visitor) {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case text, ok := <-events:
 			switch {
 			case !ok:
@@ -215,21 +224,21 @@ func (c *crowd) live(ctx context.Context, v *visitor) {
 					c.out.cut++
 					c.mu.Unlock()
 				}
-				return
+				return false
 			case strings.Contains(text, `"event":"approved"`):
 				c.signedIn(v)
-				return
+				return false
 			}
 		case <-look.C:
 			if g := v.send("GET", v.path(""), nil); g.status != 200 && g.status != 404 {
 				c.fail(fmt.Sprintf("a look: %d %s", g.status, g.text))
 			} else if g.str("state") == "approved" {
 				c.signedIn(v) // the push is late or lost; the page is not
-				return
+				return false
 			}
 		case <-turn.C:
 			if v.last {
-				continue
+				return true
 			}
 			if g := v.send("POST", v.path("/rotate"), map[string]string{}); g.status == 200 {
 				v.draw(g)
@@ -277,16 +286,23 @@ func (c *crowd) signInAll(phones []*agent) {
 		gate <- struct{}{}
 		under.Go(func() {
 			defer func() { <-gate }()
-			if why := c.signIn(c.visitors[i*len(c.visitors)/c.logins], phones[i%len(phones)].twin()); why != "" {
+			if why := c.signIn(&c.visitors[i*len(c.visitors)/c.logins], phones[i%len(phones)].twin()); why != "" {
 				c.fail(why)
 			}
 		})
 	}
 }
 
-func (c *crowd) signIn(v *visitor, phone *agent) string {
-	phone.ip = v.ip // the phone is in the same network
-	asked := phone.scan(v.shown())
+func (c *crowd) signIn(at *atomic.Pointer[visitor], phone *agent) string {
+	var v *visitor
+	var asked got
+	for range 3 {
+		v = at.Load()
+		phone.ip = v.ip // the phone is in the same network
+		if asked = phone.scan(v.shown()); asked.status != 404 {
+			break // else the code has turned just now
+		}
+	}
 	if asked.status != 200 {
 		return fmt.Sprintf("scan: %d %s", asked.status, asked.text)
 	}
@@ -308,7 +324,7 @@ func (c *crowd) signIn(v *visitor, phone *agent) string {
 // each one arrives. BenchmarkLogins says how fast.
 func TestNoLoginIsLost(t *testing.T) {
 	t.Parallel()
-	out := load{pages: 400, logins: 200, phones: 16, looks: 30 * time.Second}.bear(t)
+	out := load{pages: 400, logins: 200, phones: 16, looks: 30 * time.Second, codes: "10m"}.bear(t)
 	if len(out.failed) > 0 || out.cut > 0 || len(out.took) != 200 {
 		t.Errorf("%d of 200 sign-ins arrived, %d connections broke: %v", len(out.took), out.cut, out.failed)
 	}
@@ -327,10 +343,14 @@ func BenchmarkLogins(b *testing.B) {
 		}
 	}
 	for range b.N {
-		l := load{pages: size.Pages, logins: min(size.Pages, size.Rate*size.Seconds), rate: size.Rate, phones: 200, looks: 10 * time.Second}
+		l := load{pages: size.Pages, logins: min(size.Pages, size.Rate*size.Seconds), rate: size.Rate, phones: 200, looks: 10 * time.Second, codes: "1m"}
 		out := l.bear(b)
 		if len(out.failed) > 0 || len(out.took) != l.logins {
-			b.Fatalf("%d of %d sign-ins arrived: %v", len(out.took), l.logins, out.failed[:min(5, len(out.failed))])
+			why := map[string]int{}
+			for _, text := range out.failed {
+				why[text]++
+			}
+			b.Fatalf("%d of %d sign-ins arrived, all pages were open after %v: %v", len(out.took), l.logins, out.opening, why)
 		}
 		ms := func(name string, d time.Duration) { b.ReportMetric(float64(d.Microseconds())/1000, name) }
 		ms("approve→page-p50-ms", out.percentile(out.took, 50))
