@@ -12,17 +12,22 @@ const say = text => process.stdout.write(text + '\n')
 
 const ann = connect()
 let bob
+// Bob whispers when he is there and Ann has seen him come: whoever comes and
+// goes within a moment is never told of.
+let steps = 0
+const step = () => {
+  if (++steps < 2) return
+  say('there')
+  room.listenForWhisper('typing', whisper)
+  bob.join('room').whisper('typing', { text: 'hello' })
+}
 const room = ann.join('room')
   .here(members => {
     say('here ' + members.length)
     bob = connect()
-    bob.join('room').here(all => {
-      say('here ' + all.length)
-      room.listenForWhisper('typing', whisper)
-      bob.join('room').whisper('typing', { text: 'hello' })
-    })
+    bob.join('room').here(step)
   })
-  .joining(() => say('joining'))
+  .joining(step)
   .leaving(() => { say('leaving'); ann.disconnect(); process.exit(0) })
 
 function whisper(w) {

@@ -30,7 +30,7 @@ func TestEcho(t *testing.T) {
 	host, number, _ := strings.Cut(w.host, ":")
 	n := node{env: []string{"ECHO_KEY=" + suiteKey, "ECHO_HOST=" + host, "ECHO_PORT=" + number, "ECHO_AUTH=" + w.appServer(suiteKey).URL + "/auth"}}
 	out, err := n.run(t, "echo.mjs")
-	want := "here 1\njoining\nhere 2\nwhisper hello\nmessage 1\nleaving\n"
+	want := "here 1\nthere\nwhisper hello\nmessage 1\nleaving\n"
 	if err != nil || out != want {
 		t.Errorf("%v\n%s", err, out)
 	}
