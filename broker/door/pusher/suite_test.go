@@ -234,7 +234,6 @@ func (w *world) suite(t *testing.T, file, plain string, overTLS bool, filter ...
 	address, ca := w.secure("ws-mt1.pusher.com", "ws-eu.pusher.com")
 	n := node{
 		routes: map[string]int{"localhost:3000": port(t, w.appServer(suiteKey).Listener.Addr().String()), "localhost:3001": port(t, w.appServer(suiteKeyEU).Listener.Addr().String())},
-		waits:  map[string]int{"5000": 2000}, // for nothing to come
 		env:    []string{"NODE_EXTRA_CA_CERTS=" + ca, "SUITE_TLS=" + strconv.FormatBool(overTLS)},
 	}
 	for _, name := range []string{"ws-mt1.pusher.com", "ws-eu.pusher.com"} {
