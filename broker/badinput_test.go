@@ -16,7 +16,7 @@ func TestBadCommands(t *testing.T) {
 	s := brokertest.Start(t)
 	token := makeToken(t, s, `{"user":"ann","grants":{"subscribe":["a"],"publish":["a"]}}`)
 	c := ready(t, s, token)
-	long := strings.Repeat("x", 65)
+	long := strings.Repeat("x", 201)
 	for i, b := range []struct {
 		line string
 		code protocol.Code

@@ -3,10 +3,12 @@ package broker_test
 import (
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,11 +30,17 @@ type nodes struct {
 
 const testSecret = "a secret of the tests, no more"
 
-// freeAddresses are n free ones of this machine.
+// freeAddresses are n free ones of this machine. Where there is more than one
+// loopback address they are of one that nobody else uses: a port is free again
+// until the node opens it.
 func freeAddresses(t *testing.T, n int) (all []string) {
 	t.Helper()
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250))
+	}
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", host+":0")
 		if err != nil {
 			t.Fatal(err)
 		}

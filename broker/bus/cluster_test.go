@@ -3,8 +3,10 @@ package bus_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"path/filepath"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -15,11 +17,17 @@ import (
 
 const clusterSecret = "a secret of the tests, no more"
 
-// addresses are n free ones of this machine.
+// addresses are n free ones of this machine. Where there is more than one
+// loopback address they are of one that nobody else uses: a port is free again
+// until the node opens it.
 func addresses(t *testing.T, n int) (all []string) {
 	t.Helper()
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(250), rand.IntN(250), 1+rand.IntN(250))
+	}
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := net.Listen("tcp", host+":0")
 		if err != nil {
 			t.Fatal(err)
 		}

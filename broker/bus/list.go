@@ -17,12 +17,20 @@ func (k *Bucket) List(ctx context.Context, prefix string) ([]Entry, error) {
 	if !validKey(prefix) {
 		return nil, k.badKey(prefix)
 	}
-	var out []Entry
+	var all []Entry
+	err := k.patient(ctx, func() (err error) {
+		all, err = k.list(ctx, prefix)
+		return err
+	})
+	return all, k.wrap(prefix, err)
+}
+
+func (k *Bucket) list(ctx context.Context, prefix string) (out []Entry, err error) {
 	for from := uint64(1); ; {
 		batch, err := jetstreamext.GetBatch(ctx, k.bus.hist, bucketStream+k.name, healChunk,
 			jetstreamext.GetBatchSubject(k.subject(prefix)+".>"), jetstreamext.GetBatchSeq(from), jetstreamext.GetBatchMaxBytes(healBytes))
 		if err != nil {
-			return nil, k.wrap(prefix, err)
+			return nil, err
 		}
 		got := false
 		for m, err := range batch {
@@ -30,7 +38,7 @@ func (k *Bucket) List(ctx context.Context, prefix string) ([]Entry, error) {
 				return out, nil
 			}
 			if err != nil {
-				return nil, k.wrap(prefix, err)
+				return nil, err
 			}
 			got, from = true, m.Sequence+1
 			if m.Header.Get(headerOperation) == "" && m.Header.Get(jetstream.MarkerReasonHeader) == "" {

@@ -177,7 +177,7 @@ func told(text string) bool {
 		"Error trying to connect to route", "Plaintext passwords detected", "Waiting for routing to be established",
 		"JetStream has not established contact", "TLS route handshake error", "Metalayer blocking snapshot",
 	} {
-		if strings.HasPrefix(text, begin) {
+		if strings.HasPrefix(text, begin) || strings.Contains(text, " - "+begin) {
 			return true
 		}
 	}
