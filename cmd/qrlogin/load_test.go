@@ -201,6 +201,9 @@ func (c *crowd) live(ctx context.Context, v *visitor) (again bool) {
 			if err != nil {
 				return
 			}
+			if strings.Contains(text, `"type":"ping"`) {
+				_ = v.conn.Write(ctx, websocket.MessageText, []byte(`{"type":"pong"}`+"\n")) // a cut shows at the next read
+			}
 			select {
 			case events <- text:
 			case <-ctx.Done():
@@ -350,7 +353,7 @@ func BenchmarkLogins(b *testing.B) {
 			for _, text := range out.failed {
 				why[text]++
 			}
-			b.Fatalf("%d of %d sign-ins arrived, all pages were open after %v: %v", len(out.took), l.logins, out.opening, why)
+			b.Fatalf("%d of %d sign-ins arrived, %d connections broke, all pages were open after %v: %v", len(out.took), l.logins, out.cut, out.opening, why)
 		}
 		ms := func(name string, d time.Duration) { b.ReportMetric(float64(d.Microseconds())/1000, name) }
 		ms("approve→page-p50-ms", out.percentile(out.took, 50))
