@@ -289,11 +289,12 @@ func (b *tab) shot(name string) string {
 	if err != nil {
 		b.t.Fatalf("screenshot: %v", err)
 	}
-	dir := filepath.Join("..", "..", "screenshots")
+	// Tests that run at once, of one site each, have pictures of one name.
+	dir := filepath.Join("..", "..", "screenshots", "qrlogin", filepath.FromSlash(b.t.Name()))
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		b.t.Fatal(err)
 	}
-	path := filepath.Join(dir, "qrlogin-"+name+".png")
+	path := filepath.Join(dir, name+".png")
 	if err := os.WriteFile(path, png, 0o644); err != nil {
 		b.t.Fatal(err)
 	}
