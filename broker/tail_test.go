@@ -31,6 +31,7 @@ type tail struct {
 	told []frame // the subscribed frames of the last connection
 	at   int64   // the time of the last frame that had one
 	id   string  // of the last event
+	last string  // the last frame that was neither of these
 	down chan struct{}
 	cut  func()
 }
@@ -57,6 +58,8 @@ func (c *tail) take(f frame) {
 		if f.Recovered == nil || !*f.Recovered {
 			c.pos[f.Channel] = *f.Position
 		}
+	default:
+		c.last = f.raw
 	}
 }
 
@@ -153,6 +156,11 @@ func (c *tail) subscribed() {
 	eventually(c.t, "all is subscribed", func() bool {
 		c.mu.Lock()
 		defer c.mu.Unlock()
+		select {
+		case <-c.down:
+			c.t.Fatalf("the connection ended; it was told %+v, and at last %s", c.told, c.last)
+		default:
+		}
 		return len(c.told) == len(c.channels)
 	})
 }

@@ -239,29 +239,13 @@ func (k *Bucket) put(ctx context.Context, key string, val []byte, expected uint6
 	return ack.Sequence, nil
 }
 
-// patient reads again, in a cluster, while nobody answers: the bucket has no
-// leader, or this node's copy has only begun.
-func (k *Bucket) patient(ctx context.Context, read func() error) error {
-	for began := time.Now(); ; {
-		err := read()
-		if k.bus.cluster == nil || !passing(err) || time.Since(began) > publishTime {
-			return err
-		}
-		select {
-		case <-time.After(tryPause):
-		case <-ctx.Done():
-			return err
-		}
-	}
-}
-
 // last is what the bucket holds under key, be it the note of a deletion.
 func (k *Bucket) last(ctx context.Context, key string) (Entry, error) {
 	if !validKey(key) {
 		return Entry{}, k.badKey(key)
 	}
 	var m *jetstream.RawStreamMsg
-	err := k.patient(ctx, func() (err error) {
+	err := k.bus.patient(ctx, func() (err error) {
 		m, err = k.stream.GetLastMsgForSubject(ctx, k.subject(key))
 		return err
 	})

@@ -72,7 +72,12 @@ func (b *Bus) Read(ctx context.Context, q Query) (Page, error) {
 	if r.foreign {
 		return Page{Gap: GapEpoch}, nil
 	}
-	page, err := r.run(ctx)
+	var page Page
+	err = b.patient(ctx, func() (err error) {
+		again := *r // a reading is good once
+		page, err = again.run(ctx)
+		return err
+	})
 	if err != nil {
 		return Page{}, classify("reading history", err)
 	}

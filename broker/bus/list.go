@@ -18,7 +18,7 @@ func (k *Bucket) List(ctx context.Context, prefix string) ([]Entry, error) {
 		return nil, k.badKey(prefix)
 	}
 	var all []Entry
-	err := k.patient(ctx, func() (err error) {
+	err := k.bus.patient(ctx, func() (err error) {
 		all, err = k.list(ctx, prefix)
 		return err
 	})

@@ -114,6 +114,22 @@ func passing(err error) bool {
 		errors.Is(err, nats.ErrReconnectBufExceeded) || errors.Is(err, nats.ErrConnectionReconnecting) || errors.Is(err, nats.ErrDisconnected)
 }
 
+// patient reads again, in a cluster, while nobody answers: the stream has no
+// leader, or this node's copy has only begun.
+func (b *Bus) patient(ctx context.Context, read func() error) error {
+	for began := time.Now(); ; {
+		err := read()
+		if b.cluster == nil || !passing(err) || time.Since(began) > publishTime {
+			return err
+		}
+		select {
+		case <-time.After(tryPause):
+		case <-ctx.Done():
+			return err
+		}
+	}
+}
+
 // info asks a stream's leader for its state, and waits for one in a cluster.
 func (b *Bus) info(ctx context.Context, s *shard) (*jetstream.StreamInfo, error) {
 	for {

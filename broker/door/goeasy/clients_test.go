@@ -58,6 +58,7 @@ func (w *world) serves(t *testing.T, p *page, line *wire, ch, version string) {
 	if status, text := call(t, "POST", w.URL+"/v1/messages", "application/json", w.SecretKey, fmt.Sprintf(`{"channel":%q,"data":{"three":3}}`, ch)); status > 299 {
 		t.Fatal(status, text)
 	}
+	p.texts("one 😀 <b>", "two", `{"three":3}`) // channels have no order among each other
 	w.publish(t, ch+":b", "four", 1)
 	p.texts("one 😀 <b>", "two", `{"three":3}`, "four")
 	p.gives(`[got[0].channel, got[3].channel, Math.abs(got[0].time - Date.now()) < 600000]`, fmt.Sprintf(`[%q,%q,true]`, ch, ch+":b"))
