@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"net/http"
-	"time"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/fanfarehq/fanfare/broker/tenant"
@@ -63,11 +62,7 @@ func (d *door) doorKeyRoutes(api huma.API) {
 	register(d, api, huma.Operation{OperationID: "rotate-door-key", Method: http.MethodPost, Path: one + "/rotate", Tags: tags, Summary: "Put a new door key in place of one", DefaultStatus: http.StatusCreated,
 		Description: "Ends the old one after a time of grace. The answer has the new secret."}, &n,
 		func(ctx context.Context, c *call, in *rotateDoorKey) (*oneDoorKey, error) {
-			grace := dayOfGrace
-			if in.Body != nil && in.Body.Grace != nil {
-				grace = time.Duration(*in.Body.Grace) * time.Second
-			}
-			k, err := d.doorKeys.RotateDoorKey(ctx, c.who.Account, in.App, in.Key, grace)
+			k, err := d.doorKeys.RotateDoorKey(ctx, c.who.Account, in.App, in.Key, in.Body.grace())
 			return &oneDoorKey{k}, err
 		})
 }

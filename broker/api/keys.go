@@ -28,6 +28,14 @@ type rotation struct {
 // put the new one in place everywhere, which is what rotating is for.
 const dayOfGrace = 24 * time.Hour
 
+// grace is what r says; r may be nil.
+func (r *rotation) grace() time.Duration {
+	if r == nil || r.Grace == nil {
+		return dayOfGrace
+	}
+	return time.Duration(*r.Grace) * time.Second
+}
+
 type (
 	newKey struct {
 		App  protocol.AppID `path:"app" doc:"The app's id"`
@@ -81,11 +89,7 @@ func (d *door) keyRoutes(api huma.API) {
 	register(d, api, huma.Operation{OperationID: "rotate-key", Method: http.MethodPost, Path: one + "/rotate", Tags: tags, Summary: "Put a new key in place of one", DefaultStatus: http.StatusCreated,
 		Description: "Makes a key of the same kind, name, origins and grants, and ends the old one after a time of grace. The answer has the new key's text."}, &n,
 		func(ctx context.Context, c *call, in *rotateKey) (*oneKey, error) {
-			grace := dayOfGrace
-			if in.Body != nil && in.Body.Grace != nil {
-				grace = time.Duration(*in.Body.Grace) * time.Second
-			}
-			k, err := d.rotator.RotateKey(ctx, c.who.Account, in.App, in.Key, grace)
+			k, err := d.rotator.RotateKey(ctx, c.who.Account, in.App, in.Key, in.Body.grace())
 			return &oneKey{k}, err
 		})
 }

@@ -117,11 +117,7 @@ func (d *door) webhookRoutes(api huma.API, hooks Webhooks) {
 	register(d, api, huma.Operation{OperationID: "rotate-webhook", Method: http.MethodPost, Path: one + "/rotate", Tags: tags, Summary: "Give a webhook a new secret",
 		Description: "The answer has it. Until the grace is over each event has two signatures, by the new secret and by the old one."}, &n,
 		inOwnApp(d, func(in *rotateWebhook) protocol.AppID { return in.App }, func(ctx context.Context, in *rotateWebhook) (*oneWebhook, error) {
-			grace := dayOfGrace
-			if in.Body != nil && in.Body.Grace != nil {
-				grace = time.Duration(*in.Body.Grace) * time.Second
-			}
-			h, err := hooks.Rotate(ctx, in.App, in.ID, grace)
+			h, err := hooks.Rotate(ctx, in.App, in.ID, (*rotation)(in.Body).grace())
 			return &oneWebhook{h}, err
 		}))
 }
